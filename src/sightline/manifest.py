@@ -1,0 +1,102 @@
+"""``model.json``: the contract that travels with a model (format 1).
+
+A bundle is a folder with ``model.onnx``, ``model.json`` and, by custom, ``CARD.md``.
+Everything that turns a picture into numbers and numbers into an answer is here, so the same
+bundle gives the same answer on the command line, over HTTP and in evaluation.
+"""
+
+from typing import Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Task: TypeAlias = Literal["classify", "detect", "segment"]
+NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+VERSION_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,31}$"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class InputContract(_Frozen):
+    """How a picture becomes the input tensor.
+
+    ``x = (pixel * scale - mean) / std`` per channel in the order of ``color``, pixel in 0..255.
+    """
+
+    tensor: str = Field(default="", description="Name of the graph input; empty: the first one.")
+    layout: Literal["NCHW", "NHWC", "CHW"] = "NCHW"
+    dtype: Literal["float32", "uint8"] = "float32"
+    color: Literal["RGB", "BGR"] = "RGB"
+    width: int = Field(gt=0, le=4096, description="Canvas width; for `short_side` the largest one.")
+    height: int = Field(gt=0, le=4096)
+    resize: Literal["letterbox", "stretch", "crop", "short_side"] = Field(
+        default="letterbox",
+        description="letterbox keeps the aspect and pads; stretch does not keep it; crop fills the canvas "
+        "and cuts the overhang at the centre; short_side keeps the aspect, makes the short side "
+        "`short_side` and never exceeds the canvas, and pads right and bottom to `multiple_of`.",
+    )
+    anchor: Literal["top_left", "center"] = Field(default="top_left", description="Where a letterboxed picture lies.")
+    pad_value: int = Field(default=114, ge=0, le=255)
+    short_side: int = Field(default=800, gt=0, le=4096)
+    multiple_of: int = Field(default=1, gt=0, le=256)
+    crop_fraction: float = Field(default=1.0, gt=0, le=1, description="crop: visible share of the resized picture.")
+    scale: float = 1.0
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    @model_validator(mode="after")
+    def _std_is_not_zero(self) -> "InputContract":
+        if any(value == 0 for value in self.std):
+            msg = "input.std must not hold a zero: pixels are divided by it."
+            raise ValueError(msg)
+        return self
+
+
+class Head(_Frozen):
+    """Which reader turns the raw outputs into a prediction, and its options (documented per head)."""
+
+    kind: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Thresholds(_Frozen):
+    """Defaults that a request may override."""
+
+    min_score: float = Field(default=0.35, ge=0, le=1)
+    max_results: int = Field(default=100, gt=0, le=1000)
+    iou: float = Field(default=0.65, gt=0, le=1, description="Boxes of one label that overlap more are one object.")
+
+
+class Manifest(_Frozen):
+    """``model.json``."""
+
+    format: Literal[1] = 1
+    name: str = Field(pattern=NAME_PATTERN)
+    version: str = Field(default="1", pattern=VERSION_PATTERN)
+    title: str = ""
+    description: str = ""
+    task: Task
+    labels: tuple[str, ...] = Field(min_length=1, max_length=100_000)
+    input: InputContract
+    head: Head
+    thresholds: Thresholds = Thresholds()
+    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$", description="Of model.onnx, lower-case hex.")
+    bytes: int = Field(default=0, ge=0, description="Size of model.onnx.")
+    licence: str = Field(default="unknown", description="SPDX id, or 'unknown'.")
+    origin: str = ""
+    initialisation: str = ""
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    created: str = ""
+
+    @model_validator(mode="after")
+    def _labels_are_unique_enough(self) -> "Manifest":
+        if any(not label.strip() for label in self.labels):
+            msg = "labels must not be empty strings."
+            raise ValueError(msg)
+        return self
+
+    @property
+    def digest(self) -> str:
+        """``sha256:<hex>``, the identity of the weights."""
+        return f"sha256:{self.sha256}"

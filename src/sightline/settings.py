@@ -1,0 +1,171 @@
+"""The settings table: name, type, default, help. Defaults < ``sightline.toml`` < ``SIGHTLINE_*`` < flags.
+
+This is the only module that reads the environment. Settings are loaded once at the edge and passed
+on as a frozen value. ``docs/reference/settings.md`` is generated from the same table.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from sightline.errors import ConfigError
+
+
+def _setting(default: Any, help_text: str, *, choices: tuple[str, ...] = ()) -> Any:
+    return field(default=default, metadata={"help": help_text, "choices": choices})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every knob. Each field is also ``SIGHTLINE_<NAME>`` and a key of ``sightline.toml``."""
+
+    data_dir: str = _setting(
+        "", "Where models, results and caches live. Empty: $XDG_DATA_HOME/sightline or ~/.local/share/sightline."
+    )
+    host: str = _setting("127.0.0.1", "Address that `serve` binds.")
+    port: int = _setting(8000, "Port that `serve` binds; 0 takes a free one.")
+    model: str = _setting("", "Model that answers when a request names none. Empty: the first bundled detector.")
+    engine: str = _setting(
+        "auto", "Engine that runs models.", choices=("auto", "onnxruntime", "openvino")
+    )
+    precision: str = _setting(
+        "auto",
+        "Arithmetic. auto takes bf16 where the CPU computes it natively and the trial agrees.",
+        choices=("auto", "fp32", "bf16"),
+    )
+    threads: int = _setting(0, "Threads for inference. 0: all processors that this process may use.")
+    decoders: int = _setting(0, "Decode processes. 0: one per processor, at most 4.")
+    batch_max: int = _setting(8, "Largest batch for models that take batches.")
+    batch_wait_ms: float = _setting(0.0, "How long a batch waits for company once a runner is free.")
+    waiting_max: int = _setting(64, "Requests that may wait for an answer; more are refused at once with 503.")
+    deadline_s: float = _setting(30.0, "Longest time from request to answer.")
+    memory_mb: int = _setting(2048, "Budget for loaded models; the least recently used one is dropped beyond it.")
+    upload_max_mb: float = _setting(25.0, "Largest request body, counted while it streams.")
+    files_max: int = _setting(16, "Most pictures in one request.")
+    jpeg_max_mp: float = _setting(64.0, "Most megapixels of a JPEG.")
+    picture_max_mp: float = _setting(16.0, "Most megapixels of any other picture.")
+    side_max: int = _setting(16384, "Longest side of a picture in pixels.")
+    frames_max: int = _setting(500, "Most frames that a picture may declare.")
+    jpeg_scans_max: int = _setting(100, "Most scans of a progressive JPEG.")
+    decode_memory_mb: int = _setting(512, "Memory that decoding one picture may take over the idle decoder.")
+    decode_cpu_s: float = _setting(5.0, "Processor seconds that decoding one picture may take.")
+    decode_wall_s: float = _setting(8.0, "Seconds that decoding one picture may take.")
+    receive_s: float = _setting(30.0, "Seconds that a client may take to send its request.")
+    stop_s: float = _setting(30.0, "Seconds that running requests get when the server stops.")
+    fetch_total_s: float = _setting(10.0, "Seconds that fetching a picture from an address may take.")
+    fetch_max_mb: float = _setting(25.0, "Largest picture fetched from an address.")
+    fetch_allow: str = _setting(
+        "", "Private hosts that may be fetched, comma separated: `camera.lan, 10.0.0.7:8080`. Empty: none."
+    )
+    retention_days: float = _setting(30.0, "Days that stored results are kept. 0: until deleted.")
+    results_max: int = _setting(50_000, "Most stored results; the oldest give way.")
+    disk_reserve_mb: int = _setting(500, "Free disk space under which nothing more is stored.")
+    allowed_hosts: str = _setting(
+        "", "Further Host names that requests may carry, comma separated (localhost and the bound address always may)."
+    )
+    catalogue: str = _setting("", "A catalogue file for `models pull`, instead of the one that ships with Sightline.")
+    mirrors: str = _setting("", "Base addresses tried before the catalogue's own, comma separated.")
+
+    @property
+    def data_path(self) -> Path:
+        """The data folder, resolved."""
+        if self.data_dir:
+            return Path(self.data_dir).expanduser().resolve()
+        base = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+        return Path(base).expanduser().resolve() / "sightline"
+
+    @property
+    def thread_count(self) -> int:
+        """Threads for inference, resolved: containers lie about cores, the affinity mask does not."""
+        return self.threads or len(os.sched_getaffinity(0))
+
+    @property
+    def decoder_count(self) -> int:
+        """Decode processes, resolved."""
+        return self.decoders or min(4, len(os.sched_getaffinity(0)))
+
+
+def load_settings(
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    file: Path | None = None,
+) -> Settings:
+    """Merge the four sources into one frozen value.
+
+    Args:
+        overrides: Flags; ``None`` values do not count.
+        environment: Defaults to the process's own.
+        file: Defaults to ``$SIGHTLINE_CONFIG`` or ``sightline.toml`` in the working directory, if it exists.
+
+    Raises:
+        ConfigError: An unknown key, or a value of the wrong type or outside its choices.
+    """
+    environment = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    values.update(_from_file(file or Path(environment.get("SIGHTLINE_CONFIG", "sightline.toml"))))
+    values.update(_from_environment(environment))
+    for name, value in (overrides or {}).items():
+        if value is not None:
+            values[name] = _coerce(name, value, f"--{name.replace('_', '-')}")
+    settings = Settings(**values)
+    _check(settings)
+    return settings
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path.name} cannot be read as TOML: {error}.") from error
+    return {name: _coerce(name, value, path.name) for name, value in table.items()}
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
+    found = {}
+    for variable, text in environment.items():
+        name = variable.removeprefix("SIGHTLINE_").lower()
+        if variable.startswith("SIGHTLINE_") and variable != "SIGHTLINE_CONFIG" and text != "":
+            found[name] = _coerce(name, text, variable)
+    return found
+
+
+_KINDS = {item.name: item for item in fields(Settings)}
+
+
+def _coerce(name: str, value: Any, where: str) -> Any:
+    known = _KINDS.get(name)
+    if known is None:
+        raise ConfigError(
+            f"{where} sets {name!r}, which is no setting of Sightline.",
+            next_step=f"Take it out, or use one of: {', '.join(sorted(_KINDS))}.",
+        )
+    kind = type(known.default)
+    try:
+        if kind is str or not isinstance(value, str):
+            converted = kind(value)
+        else:
+            converted = kind(value.strip())
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where}: {name} wants {kind.__name__}, got {value!r}.") from error
+    choices = known.metadata["choices"]
+    if choices and converted not in choices:
+        raise ConfigError(f"{where}: {name} wants one of {', '.join(choices)}, got {value!r}.")
+    return converted
+
+
+def _check(settings: Settings) -> None:
+    for item in fields(Settings):
+        value = getattr(settings, item.name)
+        if isinstance(value, int | float) and (value != value or value < 0):  # noqa: PLR0124 - NaN is not itself
+            raise ConfigError(f"{item.name} must not be negative, got {value}.")
+    if settings.port > 65535:
+        raise ConfigError(f"port must be 0 to 65535, got {settings.port}.")
+    for name in ("batch_max", "waiting_max", "upload_max_mb", "files_max", "side_max", "memory_mb"):
+        if getattr(settings, name) <= 0:
+            raise ConfigError(f"{name} must be above zero, got {getattr(settings, name)}.")
