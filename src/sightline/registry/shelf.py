@@ -1,0 +1,242 @@
+"""The registry: a folder tree of bundles and, per model, the version that answers.
+
+::
+
+    <package>/bundled/<name>/<version>/     ships with Sightline, never written
+    <data>/models/<name>/<version>/         imported or pulled
+    <data>/models/<name>/ACTIVE             the version that answers, one line of text
+    <data>/models/.incoming-…               being copied; left over only after a crash
+
+Every change is a rename, so a reader sees the old state or the new one, never half of either,
+and a folder's modification time tells other processes that something changed.
+"""
+
+import logging
+import os
+import re
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import TypeAlias
+
+from sightline.errors import BadOption, ModelRefused, NotFound, SightlineError
+from sightline.manifest import NAME_PATTERN, VERSION_PATTERN
+from sightline.registry.bundle import Bundle, read_bundle
+from sightline.registry.install import ACTIVE_FILE, install, natural, write_text
+from sightline.registry.scan import Signature, scan, settled, signature
+from sightline.settings import Settings
+
+Bundles: TypeAlias = list[Bundle]
+_log = logging.getLogger(__name__)
+_LOOK_AGAIN_S = 0.25
+"""How long an answer about the folders is trusted: a request must not pay for a walk over them."""
+
+
+class Registry:
+    """Which models there are. Thread-safe; notices models that another process adds."""
+
+    def __init__(self, settings: Settings, *, bundled: Path | None = None) -> None:
+        self._default = settings.model
+        self._root = settings.data_path / "models"
+        self._bundled = bundled or Path(__file__).resolve().parent.parent / "bundled"
+        self._lock = threading.RLock()
+        self._index: dict[str, dict[str, Bundle]] = {}
+        self._problems: list[str] = []
+        self._signature: Signature | None = None
+        self._looked_s = float("-inf")
+        self._proven: dict[Path, tuple[int, int, int]] = {}
+
+    @property
+    def root(self) -> Path:
+        """Where imported models live."""
+        return self._root
+
+    def list(self) -> Bundles:
+        """The active version of every model, by name."""
+        return [_active(versions) for _, versions in sorted(self._fresh().items())]
+
+    def versions(self, name: str) -> Bundles:
+        """All versions of one model, the newest first.
+
+        Raises:
+            NotFound: No model of this name.
+        """
+        found = self._fresh().get(name)
+        if found is None:
+            raise self._unknown(name)
+        return sorted(found.values(), key=lambda bundle: natural(bundle.version), reverse=True)
+
+    def resolve(self, name: str | None = None) -> Bundle:
+        """The bundle that answers for ``name`` or ``name@version``; ``None`` means the default model.
+
+        The weights are compared with their digest before they are handed out (again whenever the
+        file's size or time has changed). If the active version is damaged and the version was not
+        asked for, an intact one answers and the log says so.
+
+        Raises:
+            NotFound: No such model or version; the message names the valid ones.
+            ModelRefused: The weights are not what the manifest promises.
+        """
+        name, _, version = (name or self._default or self._first()).partition("@")
+        found = self._fresh().get(name)
+        if found is None:
+            raise self._unknown(name)
+        if version:
+            if version not in found:
+                raise NotFound(
+                    f"The model {name!r} has no version {version!r}; it has {', '.join(sorted(found))}.",
+                    next_step="Use one of these versions, or none for the active one.",
+                )
+            self._prove(found[version])
+            return found[version]
+        return self._first_intact(found)
+
+    def find(self, reference: str) -> Bundle:
+        """Like `resolve`, without reading the weights: for listings and cards."""
+        name, _, version = reference.partition("@")
+        found = self._fresh().get(name)
+        if found is None or (version and version not in found):
+            raise self._unknown(reference)
+        return found[version] if version else _active(found)
+
+    def add(self, folder: Path) -> Bundle:
+        """Copy a bundle in, prove the copy, and make it the active version; it is all or nothing.
+
+        Raises:
+            ModelRefused: The folder is no sound bundle, or this version exists with other content.
+            StorageFull: No room; nothing has changed.
+        """
+        with self._lock:
+            taken = self._fresh().get(read_bundle(folder).name, {})
+            target = install(folder, self._root, taken)
+            self._forget()
+            return self.resolve(target)
+
+    def promote(self, name: str, version: str) -> Bundle:
+        """Make a version the one that answers; also the way back.
+
+        Raises:
+            NotFound: No such model or version.
+            ModelRefused: Its weights are damaged; the old version stays.
+        """
+        with self._lock:
+            bundle = self.resolve(f"{name}@{version}")
+            (self._root / name).mkdir(parents=True, exist_ok=True)
+            write_text(self._root / name / ACTIVE_FILE, version)
+            self._forget()
+            return self.find(bundle.reference)
+
+    def remove(self, name: str, version: str | None = None) -> Bundles:
+        """Delete a version, or all imported versions, of a model. Returns what was deleted.
+
+        Raises:
+            NotFound: No such model or version.
+            BadOption: It ships with Sightline.
+        """
+        with self._lock:
+            wanted = [self.find(f"{name}@{version}")] if version else self.versions(name)
+            gone = [bundle for bundle in wanted if not bundle.bundled]
+            if not gone:
+                raise BadOption(
+                    f"{wanted[0].reference} ships with Sightline and cannot be removed.",
+                    next_step="Choose another default with the setting `model` instead.",
+                )
+            for bundle in gone:
+                self._drop(bundle)
+            self._forget()
+            return gone
+
+    def problems(self, *, deep: bool = False) -> tuple[str, ...]:
+        """What is wrong on the shelf, one sentence each; ``deep`` also reads all weights."""
+        found = self._fresh()
+        sentences = list(self._problems)
+        for bundle in (bundle for versions in found.values() for bundle in versions.values() if deep):
+            try:
+                self._prove(bundle)
+            except SightlineError as error:
+                sentences.append(error.message)
+        return tuple(sentences)
+
+    def _drop(self, bundle: Bundle) -> None:
+        trash = self._root / f".incoming-gone-{os.getpid()}-{time.monotonic_ns()}"
+        bundle.folder.rename(trash)
+        shutil.rmtree(trash, ignore_errors=True)
+        home = self._root / bundle.name
+        if bundle.active:
+            (home / ACTIVE_FILE).unlink(missing_ok=True)
+        if not any(home.iterdir()):
+            home.rmdir()
+
+    def _first_intact(self, versions: dict[str, Bundle]) -> Bundle:
+        best = _active(versions)
+        rest = sorted(versions.values(), key=lambda bundle: natural(bundle.version), reverse=True)
+        refusal: ModelRefused | None = None
+        for bundle in (best, *(other for other in rest if other is not best)):
+            try:
+                self._prove(bundle)
+            except ModelRefused as error:
+                refusal = refusal or error
+                _log.warning("%s Falling back to another version of %s.", error.message, bundle.name)
+            else:
+                return bundle
+        raise refusal or self._unknown(best.name)
+
+    def _prove(self, bundle: Bundle) -> None:
+        try:
+            state = bundle.model_path.stat()
+        except OSError:
+            bundle.verify()  # says what is missing
+            raise
+        mark = (state.st_size, state.st_mtime_ns, state.st_ino)
+        if self._proven.get(bundle.model_path) != mark:
+            bundle.verify()
+            self._proven[bundle.model_path] = mark
+
+    def _first(self) -> str:
+        bundles = self.list()
+        for wanted in (
+            lambda bundle: bundle.bundled and bundle.task == "detect",
+            lambda bundle: bundle.task == "detect",
+            lambda _bundle: True,
+        ):
+            for bundle in bundles:
+                if wanted(bundle):
+                    return bundle.name
+        raise NotFound(
+            "There is no model yet.",
+            next_step="Add one: `sightline models pull NAME` or `sightline models import FILE`.",
+        )
+
+    def _unknown(self, name: str) -> NotFound:
+        known = ", ".join(sorted(self._index)) or "none yet"
+        return NotFound(
+            f"There is no model {name[:100]!r}. Models here: {known}.",
+            next_step="Use one of these names, or add a model with `sightline models import` or `pull`.",
+        )
+
+    def _fresh(self) -> dict[str, dict[str, Bundle]]:
+        with self._lock:
+            now_s = time.monotonic()
+            if now_s - self._looked_s < _LOOK_AGAIN_S:
+                return self._index
+            mark = signature(self._root)
+            if mark != self._signature or not settled(mark):
+                self._index, self._problems = scan(self._bundled, self._root)
+                self._signature = mark
+            self._looked_s = now_s
+            return self._index
+
+    def _forget(self) -> None:
+        self._signature, self._looked_s = None, float("-inf")
+
+
+def _active(versions: dict[str, Bundle]) -> Bundle:
+    return next(bundle for bundle in versions.values() if bundle.active)
+
+
+def valid_reference(reference: str) -> bool:
+    """Whether ``name`` or ``name@version`` could name a model at all (no path characters)."""
+    name, mark, version = reference.partition("@")
+    good = re.match(NAME_PATTERN, name) and ".." not in name
+    return bool(good) and (not mark or bool(re.match(VERSION_PATTERN, version)))
