@@ -1,0 +1,134 @@
+"""Bytes under their own SHA-256, over fsspec: a local folder by default, S3, GCS or Azure by setting.
+
+A location comes from settings, never from a request, and only four kinds are accepted: fsspec also
+opens http, ssh and chained addresses, none of which a blob store should.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import fsspec
+
+from sightline.errors import ConfigError, NotFound, StorageFull
+
+_KINDS: Final = ("file", "s3", "gs", "abfs")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_MB: Final = 1024 * 1024
+
+
+def digest_of(data: bytes) -> str:
+    """Lower-case hex SHA-256, the name of a blob."""
+    return hashlib.sha256(data).hexdigest()
+
+
+class Blobs:
+    """Write once, read by digest, delete by digest. Thread-safe: names never change their content."""
+
+    def __init__(self, location: str | Path, *, reserve_mb: int = 0) -> None:
+        """Open (and for a local folder create) the store.
+
+        Args:
+            location: A folder, or ``s3://``, ``gs://``, ``abfs://`` with a path.
+            reserve_mb: Free space of a local disk under which nothing more is written.
+
+        Raises:
+            ConfigError: A location of another kind.
+        """
+        kind, _, rest = str(location).rpartition("://")
+        kind = kind or "file"
+        if kind not in _KINDS:
+            raise ConfigError(f"Blobs can live in one of {', '.join(_KINDS)}, got {kind!r}.")
+        self._fs: Any = fsspec.filesystem(kind)
+        self._local = Path(rest) if kind == "file" else None
+        self._root = rest.rstrip("/")
+        self._reserve = reserve_mb * _MB
+        if self._local is not None:
+            self._local.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def put(self, data: bytes) -> str:
+        """Keep ``data`` and answer its digest; keeping it twice is keeping it once.
+
+        Raises:
+            StorageFull: The disk is at its reserve, or full.
+        """
+        digest = digest_of(data)
+        path = self._path(digest)
+        if self._fs.exists(path) and self._fs.size(path) == len(data):
+            return digest
+        self.check_space(len(data))
+        try:
+            self._write(path, data)
+        except OSError as error:
+            raise StorageFull(f"The picture could not be written: {error.strerror or error}.") from error
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        """The bytes of a digest.
+
+        Raises:
+            NotFound: Nothing is kept under it.
+        """
+        try:
+            return bytes(self._fs.cat_file(self._path(digest)))
+        except FileNotFoundError as error:
+            raise NotFound("The stored picture is gone.", next_step="Send the picture again.") from error
+
+    def delete(self, digest: str) -> None:
+        """Forget a digest; one that is gone already is fine."""
+        with contextlib.suppress(FileNotFoundError):
+            self._fs.rm_file(self._path(digest))
+
+    def digests(self, *, older_than_s: float = 0.0) -> list[str]:
+        """All kept digests whose files are at least so old, for the sweep of orphans."""
+        limit = time.time() - older_than_s
+        found = []
+        for path, info in self._fs.find(self._root, detail=True).items():
+            name = path.rsplit("/", 1)[-1]
+            changed = info.get("mtime", 0)
+            if _DIGEST.fullmatch(name) and (not isinstance(changed, int | float) or changed <= limit):
+                found.append(name)
+        return found
+
+    def check_space(self, need: int = 0) -> None:
+        """Say no before the disk is really full; other storage has no edge that we could see.
+
+        Raises:
+            StorageFull: Less than the reserve would remain.
+        """
+        if self._local is None:
+            return
+        free = shutil.disk_usage(self._local).free
+        if free - need < self._reserve:
+            raise StorageFull(
+                f"Keeping this would leave less than {self._reserve // _MB} MB free: {free // _MB} MB are free now."
+            )
+
+    def _path(self, digest: str) -> str:
+        if not _DIGEST.fullmatch(digest):
+            raise NotFound(f"A picture is named by 64 hex digits, got {digest[:80]!r}.")
+        return f"{self._root}/{digest[:2]}/{digest}"
+
+    def _write(self, path: str, data: bytes) -> None:
+        """A reader sees the whole blob or none, also after a power cut."""
+        if self._local is None:
+            self._fs.pipe_file(path, data)
+            return
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        half = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        try:
+            with half.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            half.replace(target)
+        except OSError:
+            half.unlink(missing_ok=True)
+            raise

@@ -1,0 +1,243 @@
+"""Stored results as rows. The owner is part of every query, so nobody reads another's by its id."""
+
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, or_, select, update
+
+from sightline.errors import BadOption, NotFound
+from sightline.storage.tables import blobs, labels, results
+
+ME = "me"
+"""The one owner of solo mode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An encoded picture that is safe to serve: upright, re-encoded, without metadata."""
+
+    data: bytes
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What is to be kept of one answer."""
+
+    id: str
+    payload: Mapping[str, Any]
+    """The result's JSON with every score above the storage floor."""
+    min_score: float
+    """The threshold that was asked for, or the model's own."""
+    counts: Mapping[str, int]
+    """How many objects (or classes) of each label at ``min_score``."""
+    input_sha256: str
+    image: Picture
+    thumbnail: Picture
+    owner: str = ME
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One line of the history."""
+
+    id: str
+    created: float
+    source: str
+    task: str
+    model: str
+    version: str
+    width: int
+    height: int
+    min_score: float
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Summary):
+    """One stored result, whole."""
+
+    input_sha256: str = ""
+    image: str = ""
+    thumbnail: str = ""
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A stretch of the history, newest first; ``next`` continues it."""
+
+    items: tuple[Summary, ...]
+    next: str | None
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What of the history is wanted."""
+
+    label: str = ""
+    text: str = ""
+    """Part of the source's name."""
+    model: str = ""
+    before: str = ""
+    """``next`` of the page before."""
+    limit: int = 50
+
+
+def add(connection: Connection, draft: Draft, *, created: float, image: str, thumbnail: str) -> None:
+    """Insert the row and its labels."""
+    body = draft.payload
+    connection.execute(
+        insert(results).values(
+            id=draft.id,
+            owner=draft.owner,
+            created=created,
+            source=str(body["source"])[:300],
+            task=body["task"],
+            model=body["model"]["name"],
+            version=body["model"]["version"],
+            model_digest=body["model"]["digest"],
+            width=body["image"]["width"],
+            height=body["image"]["height"],
+            input_sha256=draft.input_sha256,
+            image=image,
+            thumbnail=thumbnail,
+            min_score=draft.min_score,
+            counts=json.dumps(dict(draft.counts)),
+            payload=zlib.compress(json.dumps(body, separators=(",", ":")).encode(), 6),
+        )
+    )
+    if draft.counts:
+        names = sorted({label[:200] for label in draft.counts})
+        connection.execute(insert(labels), [{"result": draft.id, "label": name} for name in names])
+
+
+def get(connection: Connection, owner: str, result_id: str) -> Record:
+    """One record.
+
+    Raises:
+        NotFound: No such id, or it is somebody else's.
+    """
+    row = connection.execute(
+        select(results).where(results.c.id == result_id, results.c.owner == owner)
+    ).one_or_none()
+    if row is None:
+        raise NotFound(
+            f"There is no stored result {result_id[:64]!r}.",
+            next_step="It may have been deleted or have passed its retention; look at the picture again.",
+        )
+    return Record(
+        **_summary_fields(row),
+        input_sha256=row.input_sha256,
+        image=row.image,
+        thumbnail=row.thumbnail,
+        payload=json.loads(zlib.decompress(row.payload)),
+    )
+
+
+def page(connection: Connection, owner: str, search: Search) -> Page:
+    """The newest results that match, after the place where the page before ended."""
+    wanted = _matching(select(results), owner, search)
+    total = connection.execute(select(func.count()).select_from(wanted.subquery())).scalar_one()
+    if search.before:
+        created, result_id = _place(search.before)
+        earlier = results.c.created < created
+        wanted = wanted.where(or_(earlier, and_(results.c.created == created, results.c.id < result_id)))
+    newest = wanted.order_by(results.c.created.desc(), results.c.id.desc()).limit(search.limit + 1)
+    rows = connection.execute(newest).all()
+    shown = rows[: search.limit]
+    more = f"{shown[-1].created!r}_{shown[-1].id}" if len(rows) > search.limit else None
+    return Page(tuple(Summary(**_summary_fields(row)) for row in shown), more, total)
+
+
+def remove(connection: Connection, owner: str, result_id: str) -> list[str]:
+    """Delete a row; answer the digests of the blobs that nobody points to any more.
+
+    Raises:
+        NotFound: No such id, or it is somebody else's.
+    """
+    record = get(connection, owner, result_id)
+    connection.execute(delete(results).where(results.c.id == result_id, results.c.owner == owner))
+    return [digest for digest in (record.image, record.thumbnail) if release(connection, digest)]
+
+
+def expired(connection: Connection, *, before: float, keep: int) -> list[tuple[str, str]]:
+    """(owner, id) of rows older than ``before``, or beyond the newest ``keep``."""
+    old = connection.execute(select(results.c.owner, results.c.id).where(results.c.created < before)).all()
+    newest_first = select(results.c.owner, results.c.id).order_by(
+        results.c.created.desc(), results.c.id.desc()
+    )
+    surplus = connection.execute(newest_first.offset(keep)).all()
+    return sorted({(row.owner, row.id) for row in (*old, *surplus)})
+
+
+def known_input(connection: Connection, input_sha256: str) -> tuple[str, str] | None:
+    """(image, thumbnail) digests of an earlier answer about the same bytes, if there is one."""
+    same = select(results.c.image, results.c.thumbnail).where(results.c.input_sha256 == input_sha256).limit(1)
+    row = connection.execute(same).one_or_none()
+    return None if row is None else (row.image, row.thumbnail)
+
+
+def claim(connection: Connection, digest: str, picture: Picture) -> None:
+    """One more row points to this blob."""
+    raised = connection.execute(update(blobs).where(blobs.c.digest == digest).values(refs=blobs.c.refs + 1))
+    if not raised.rowcount:
+        row = {"digest": digest, "media_type": picture.media_type, "bytes": len(picture.data), "refs": 1}
+        connection.execute(insert(blobs).values(**row))
+
+
+def release(connection: Connection, digest: str) -> bool:
+    """One row less points to this blob; true when it was the last."""
+    connection.execute(update(blobs).where(blobs.c.digest == digest).values(refs=blobs.c.refs - 1))
+    gone = connection.execute(delete(blobs).where(blobs.c.digest == digest, blobs.c.refs <= 0))
+    return bool(gone.rowcount)
+
+
+def media_type(connection: Connection, digest: str) -> str:
+    """The media type of a kept blob.
+
+    Raises:
+        NotFound: The digest is not kept.
+    """
+    found = connection.execute(
+        select(blobs.c.media_type).where(blobs.c.digest == digest)
+    ).scalar_one_or_none()
+    if found is None:
+        raise NotFound("The stored picture is gone.", next_step="Send the picture again.")
+    return str(found)
+
+
+def is_claimed(connection: Connection, digest: str) -> bool:
+    """Whether any row points to this blob."""
+    return (
+        connection.execute(select(blobs.c.digest).where(blobs.c.digest == digest)).one_or_none() is not None
+    )
+
+
+def _matching(query: Select[Any], owner: str, search: Search) -> Select[Any]:
+    query = query.where(results.c.owner == owner)
+    if search.label:
+        having = select(labels.c.result).where(labels.c.label == search.label)
+        query = query.where(results.c.id.in_(having))
+    if search.model:
+        query = query.where(results.c.model == search.model)
+    if search.text:
+        query = query.where(results.c.source.icontains(search.text, autoescape=True))
+    return query
+
+
+def _place(cursor: str) -> tuple[float, str]:
+    created, _, result_id = cursor.partition("_")
+    try:
+        return float(created), result_id
+    except ValueError as error:
+        raise BadOption(f"before must be the `next` of an earlier page, got {cursor[:80]!r}.") from error
+
+
+def _summary_fields(row: Row[Any]) -> dict[str, Any]:
+    names = ("id", "created", "source", "task", "model", "version", "width", "height", "min_score")
+    return {name: getattr(row, name) for name in names} | {"counts": json.loads(row.counts)}

@@ -1,0 +1,170 @@
+"""The store: stored results with their pictures, one call per wish.
+
+Rows and blobs move together: the database's write lock is held while a blob is written or deleted, so a
+picture that two results share is never deleted under the second one.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import OperationalError
+
+from sightline.errors import StorageFull
+from sightline.settings import Settings
+from sightline.storage import records
+from sightline.storage.blobs import Blobs
+from sightline.storage.records import ME, Draft, Page, Picture, Record, Search
+from sightline.storage.tables import open_database
+
+_DAY_S: Final = 86_400.0
+_ORPHAN_S: Final = 3_600.0
+"""A blob file without a row that is younger may belong to a write that is under way."""
+
+
+class Store:
+    """Results and pictures of one data folder. Thread-safe; several processes may share a folder."""
+
+    def __init__(
+        self, folder: Path, *, retention_days: float = 0.0, results_max: int = 50_000, reserve_mb: int = 0
+    ) -> None:
+        """Open the folder's store; nothing is created on disk before the first use."""
+        self._folder = folder
+        self._retention_s = retention_days * _DAY_S
+        self._results_max = results_max
+        self._reserve_mb = reserve_mb
+        self._engine: Engine | None = None
+        self._blobs: Blobs | None = None
+        self._opening = threading.Lock()
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Store":
+        """The store of the settings' data folder."""
+        return cls(
+            settings.data_path / "results",
+            retention_days=settings.retention_days,
+            results_max=settings.results_max,
+            reserve_mb=settings.disk_reserve_mb,
+        )
+
+    def keep(self, draft: Draft) -> Record:
+        """Store an answer and its picture, both or neither.
+
+        Raises:
+            StorageFull: The disk is at its reserve, or full.
+        """
+        self.blobs.check_space(len(draft.image.data) + len(draft.thumbnail.data))
+        with self._writing() as connection:
+            kept = []
+            for picture in (draft.image, draft.thumbnail):
+                digest = self.blobs.put(picture.data)
+                records.claim(connection, digest, picture)
+                kept.append(digest)
+            records.add(connection, draft, created=time.time(), image=kept[0], thumbnail=kept[1])
+        return self.get(draft.id, owner=draft.owner)
+
+    def get(self, result_id: str, *, owner: str = ME) -> Record:
+        """One stored result.
+
+        Raises:
+            NotFound: No such id, or it is somebody else's.
+        """
+        with self.engine.begin() as connection:
+            return records.get(connection, owner, result_id)
+
+    def page(self, search: Search, *, owner: str = ME) -> Page:
+        """A stretch of the history."""
+        with self.engine.begin() as connection:
+            return records.page(connection, owner, search)
+
+    def image(self, result_id: str, *, owner: str = ME) -> Picture:
+        """The stored copy: upright, without metadata."""
+        return self._picture(result_id, owner, lambda record: record.image)
+
+    def thumbnail(self, result_id: str, *, owner: str = ME) -> Picture:
+        """A small copy for lists."""
+        return self._picture(result_id, owner, lambda record: record.thumbnail)
+
+    def pictures_of(self, input_sha256: str) -> tuple[Picture, Picture] | None:
+        """(image, thumbnail) kept of the same input bytes, so that they are not made again."""
+        with self.engine.begin() as connection:
+            found = records.known_input(connection, input_sha256)
+            if found is None:
+                return None
+            kinds = [records.media_type(connection, digest) for digest in found]
+        image, thumbnail = (Picture(self.blobs.get(d), kind) for d, kind in zip(found, kinds, strict=True))
+        return image, thumbnail
+
+    def remove(self, result_id: str, *, owner: str = ME) -> None:
+        """Delete a result, and its picture if no other result shows it.
+
+        Raises:
+            NotFound: No such id, or it is somebody else's.
+        """
+        with self._writing() as connection:
+            for digest in records.remove(connection, owner, result_id):
+                self.blobs.delete(digest)
+
+    def prune(self) -> int:
+        """Delete what has passed its retention or exceeds the count, and files that no row knows."""
+        before = time.time() - self._retention_s if self._retention_s else 0.0
+        with self._writing() as connection:
+            gone = records.expired(connection, before=before, keep=self._results_max)
+        for owner, result_id in gone:
+            self.remove(result_id, owner=owner)
+        self._sweep()
+        return len(gone)
+
+    def expires(self, created: float) -> float | None:
+        """When a result of that time will be pruned (Unix seconds); ``None``: never."""
+        return created + self._retention_s if self._retention_s else None
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._opening:
+            if self._engine is not None:
+                self._engine.dispose()
+            self._engine = None
+
+    @property
+    def engine(self) -> Engine:
+        """The database, opened at first use: a server that stores nothing needs no folder."""
+        with self._opening:
+            if self._engine is None:
+                self._engine = open_database(self._folder / "results.sqlite")
+            return self._engine
+
+    @property
+    def blobs(self) -> Blobs:
+        """The pictures, opened at first use."""
+        with self._opening:
+            if self._blobs is None:
+                self._blobs = Blobs(self._folder / "blobs", reserve_mb=self._reserve_mb)
+            return self._blobs
+
+    def _picture(self, result_id: str, owner: str, choose: Callable[[Record], str]) -> Picture:
+        with self.engine.begin() as connection:
+            digest = choose(records.get(connection, owner, result_id))
+            kind = records.media_type(connection, digest)
+        return Picture(self.blobs.get(digest), kind)
+
+    def _sweep(self) -> None:
+        """Files of writes that never came to a row (the process died in between)."""
+        for digest in self.blobs.digests(older_than_s=_ORPHAN_S):
+            with self._writing() as connection:
+                if not records.is_claimed(connection, digest):
+                    self.blobs.delete(digest)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        try:
+            with self.engine.execution_options(write=True).begin() as connection:
+                yield connection
+        except OperationalError as error:
+            if "full" in str(error.orig) or "disk I/O" in str(error.orig):
+                raise StorageFull(f"The database could not be written: {error.orig}.") from error
+            raise
