@@ -106,7 +106,7 @@ def load_settings(
     """
     environment = os.environ if environment is None else environment
     values: dict[str, Any] = {}
-    values.update(_from_file(file or Path(environment.get("SIGHTLINE_CONFIG", "sightline.toml"))))
+    values.update(_from_file(_file(file, environment)))
     values.update(_from_environment(environment))
     for name, value in (overrides or {}).items():
         if value is not None:
@@ -114,6 +114,34 @@ def load_settings(
     settings = Settings(**values)
     _check(settings)
     return settings
+
+
+def origins(
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    environment: Mapping[str, str] | None = None,
+    file: Path | None = None,
+) -> dict[str, str]:
+    """Where each value of `load_settings` with the same arguments came from, for people.
+
+    Returns:
+        By setting: ``default``, the name of the file, the name of the variable, or ``command line``.
+    """
+    environment = os.environ if environment is None else environment
+    path = _file(file, environment)
+    found = dict.fromkeys(_KINDS, "default")
+    found.update(dict.fromkeys(_from_file(path), str(path)))
+    found.update({name: f"SIGHTLINE_{name.upper()}" for name in _from_environment(environment)})
+    found.update({name: "command line" for name, value in (overrides or {}).items() if value is not None})
+    return found
+
+
+def _file(file: Path | None, environment: Mapping[str, str]) -> Path:
+    named = environment.get("SIGHTLINE_CONFIG", "")
+    path = file or Path(named or "sightline.toml")
+    if (file or named) and not path.is_file():
+        raise ConfigError(f"The settings file {path} does not exist.", next_step="Check its name.")
+    return path
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -147,10 +175,9 @@ def _coerce(name: str, value: Any, where: str) -> Any:
         )
     kind = type(known.default)
     try:
-        if kind is str or not isinstance(value, str):
-            converted = kind(value)
-        else:
-            converted = kind(value.strip())
+        if isinstance(value, bool) or (kind is int and isinstance(value, float)):
+            raise TypeError  # noqa: TRY301 - true is not 1 in a settings file, and 8.5 is not 8
+        converted = kind(value.strip() if isinstance(value, str) else value)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{where}: {name} wants {kind.__name__}, got {value!r}.") from error
     choices = known.metadata["choices"]

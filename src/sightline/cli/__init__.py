@@ -1,0 +1,1 @@
+"""Terminal words → calls. The only room that prints; every command is a file of its own."""

@@ -1,0 +1,23 @@
+"""``sightline completion SHELL``."""
+
+import click
+from click.shell_completion import get_completion_class
+
+VARIABLE = "_SIGHTLINE_COMPLETE"
+
+
+@click.command(name="completion")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def command(ctx: click.Context, shell: str) -> None:
+    r"""Print the completion script of a shell.
+
+    \b
+    bash:  sightline completion bash > ~/.local/share/bash-completion/completions/sightline
+    zsh:   sightline completion zsh > ~/.zfunc/_sightline
+    fish:  sightline completion fish > ~/.config/fish/completions/sightline.fish
+    """
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.UsageError(f"No completion for {shell}.")
+    click.echo(kind(ctx.find_root().command, {}, "sightline", VARIABLE).source())

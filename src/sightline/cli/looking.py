@@ -1,0 +1,136 @@
+"""The work of ``sightline predict``: every picture along the road, several at once, answers in order."""
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import click
+
+from sightline.cli.exits import words
+from sightline.cli.output import Writer, open_writer, sidecar
+from sightline.cli.parallel import in_order
+from sightline.cli.progress import Progress
+from sightline.cli.saving import Folder
+from sightline.cli.sources import Picture, expand, is_many
+from sightline.cli.terminal import clean
+from sightline.errors import BadOption, DeadlineExceeded, InputError, SightlineError
+from sightline.registry import Bundle
+from sightline.serving.road import Road
+from sightline.settings import Settings
+from sightline.types import Ask, Result
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What was asked for on the command line."""
+
+    sources: tuple[str, ...]
+    ask: Ask
+    kind: str
+    save: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one picture: an answer (and its drawing, if wanted), or an error."""
+
+    result: Result | None = None
+    drawing: bytes = b""
+    error: SightlineError | None = None
+
+
+def look_at(order: Order, settings: Settings) -> int:
+    """Answer the order on standard output.
+
+    Returns:
+        The number of pictures that failed; each has been reported on standard error.
+
+    Raises:
+        SightlineError: The order or the model is wrong, so no picture can be answered.
+    """
+    writer = open_writer(order.kind, many=is_many(order.sources), saved=order.save)
+    folder = Folder(order.save) if order.save else None
+    pictures = list(expand(order.sources, settings))
+    with Road.open(settings) as road:
+        bundle = road.registry.resolve(settings.model or None)
+        check_labels(order.ask, bundle)
+        desk = _Desk(road, bundle, order, writer, folder)
+        return desk.work_off(pictures, threads=settings.decoder_count + 2)
+
+
+class _Desk:
+    """Pictures come in, answers go out."""
+
+    def __init__(
+        self, road: Road, bundle: Bundle, order: Order, writer: Writer, folder: Folder | None
+    ) -> None:
+        self.road, self.bundle, self.order = road, bundle, order
+        self.writer, self.folder = writer, folder
+
+    def work_off(self, pictures: list[Picture], *, threads: int) -> int:
+        progress = Progress(len(pictures))
+        failed = 0
+        try:
+            for picture, outcome in in_order(pictures, self.look, threads=threads):
+                progress.pause()
+                failed += outcome.error is not None
+                self.hand_out(picture, outcome)
+                progress.step()
+        finally:
+            progress.pause()
+        self.writer.end()
+        return failed
+
+    def look(self, picture: Picture) -> Outcome:
+        """The answer about one picture. Its own faults are outcomes; those of the model end the command."""
+        try:
+            data = picture.read()
+        except SightlineError as error:
+            return Outcome(error=error)
+        try:
+            result = self.road.predict(
+                data, source=picture.source, model=self.bundle.reference, ask=self.order.ask
+            )
+            drawing = self.road.decoder.draw(data, result, _media_type(picture)) if self.folder else b""
+        except (InputError, DeadlineExceeded) as error:
+            return Outcome(error=error)
+        return Outcome(result, drawing)
+
+    def hand_out(self, picture: Picture, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            self.writer.fail(picture.source, outcome.error)
+            click.echo(f"{clean(picture.source)}: {words(outcome.error)}", err=True)
+        elif outcome.result is not None:
+            self.writer.add(outcome.result)
+            self.save(picture, outcome.result, outcome.drawing)
+
+    def save(self, picture: Picture, result: Result, drawing: bytes) -> None:
+        if self.folder is None:
+            return
+        stem = self.folder.reserve(picture.place)
+        ending = "png" if _media_type(picture) == "image/png" else "jpg"
+        self.folder.write(stem, f"_annotated.{ending}", drawing)
+        if self.order.kind in {"yolo", "voc"}:
+            suffix, text = sidecar(self.order.kind, result)
+            self.folder.write(stem, suffix, text.encode("utf-8"))
+
+
+def check_labels(ask: Ask, bundle: Bundle) -> None:
+    """A label that the model does not know would silently find nothing.
+
+    Raises:
+        BadOption: Names the labels that are near.
+    """
+    for label in sorted(ask.labels or ()):
+        if label not in bundle.labels:
+            near = get_close_matches(label, bundle.labels, n=3, cutoff=0.5)
+            advice = (
+                f"Did you mean {', '.join(near)}?"
+                if near
+                else f"`sightline models show {bundle.name}` lists them."
+            )
+            raise BadOption(f"The model {bundle.name} has no label {label!r}.", next_step=advice)
+
+
+def _media_type(picture: Picture) -> str:
+    return "image/png" if picture.place.suffix.lower() == ".png" else "image/jpeg"

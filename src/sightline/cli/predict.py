@@ -1,0 +1,58 @@
+"""``sightline predict SOURCE...``: the words; ``looking.py`` does the work."""
+
+from pathlib import Path
+
+import click
+
+from sightline.cli.exits import ExitCode
+from sightline.cli.options import with_settings
+from sightline.errors import BadOption
+from sightline.settings import Settings
+
+FORMATS = ("table", "json", "csv", "coco", "yolo", "voc")
+
+
+@click.command(name="predict")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@with_settings("model", "engine", "precision", "threads")
+@click.option("--min-score", type=click.FloatRange(0, 1), help="Leave out what scores less.")
+@click.option("--max-results", type=click.IntRange(1, 1000), help="Most things per picture.")
+@click.option("--labels", metavar="A,B", help="Only these labels, comma separated.")
+@click.option("--format", "kind", type=click.Choice(FORMATS), help="How to answer.  [default: table]")
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Write annotated pictures here; yolo and voc files too.",
+)
+@click.pass_context
+def command(
+    ctx: click.Context,
+    settings: Settings,
+    sources: tuple[str, ...],
+    min_score: float | None,
+    max_results: int | None,
+    labels: str | None,
+    kind: str | None,
+    as_json: bool,
+    save: Path | None,
+) -> None:
+    """Say what is in pictures.
+
+    SOURCE is a file, a folder, a glob such as 'trip/**/*.jpg', a zip of pictures, an address that
+    begins with http:// or https://, or - for standard input. Answers come in the order of the sources.
+    A picture that cannot be read is reported on standard error, the others go on, and the exit
+    code is 1.
+    """
+    from sightline.cli.looking import Order, look_at  # noqa: PLC0415 - numpy and the engines stay out of --help
+    from sightline.types import Ask  # noqa: PLC0415
+
+    if as_json and kind not in {None, "json"}:
+        raise BadOption(
+            f"--json and --format {kind} contradict each other.", next_step="Give one of the two."
+        )
+    wanted = frozenset(label.strip() for label in labels.split(",") if label.strip()) if labels else None
+    order = Order(sources, Ask(min_score, max_results, wanted), "json" if as_json else kind or "table", save)
+    if look_at(order, settings):
+        ctx.exit(int(ExitCode.SOME_FAILED))

@@ -1,0 +1,29 @@
+"""``sightline serve``."""
+
+import click
+
+from sightline.cli.options import with_settings
+from sightline.settings import Settings
+
+
+@click.command(name="serve")
+@with_settings(
+    "host",
+    "port",
+    "model",
+    "engine",
+    "precision",
+    "threads",
+    "decoders",
+    "memory_mb",
+    "batch_max",
+    "waiting_max",
+    "deadline_s",
+    "retention_days",
+    "allowed_hosts",
+)
+def command(settings: Settings) -> None:
+    """Serve the web page and the HTTP interface until Ctrl-C."""
+    from sightline.web.serve import serve  # noqa: PLC0415 - the web server loads only when it is wanted
+
+    serve(settings)
