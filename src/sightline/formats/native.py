@@ -1,0 +1,121 @@
+"""Sightline's own JSON: one shape on the command line, over HTTP and in files.
+
+``docs/reference/result.schema.json`` is its JSON Schema. Coordinates are pixels of the upright
+original; scores have four decimals, coordinates and milliseconds two.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from sightline.errors import BadOption
+from sightline.types import (
+    Classification,
+    Detections,
+    Mask,
+    ModelRef,
+    Prediction,
+    Result,
+    Segments,
+    Timing,
+)
+from sightline.vision import masks, polygons
+
+
+def to_json(result: Result) -> dict[str, Any]:
+    """The result as plain numbers, strings, lists and dicts; strongest prediction first."""
+    body: dict[str, Any] = {
+        "id": result.id,
+        "source": result.source,
+        "model": asdict(result.model),
+        "task": result.task,
+        "image": {"width": result.width, "height": result.height},
+        "predictions": predictions(result),
+        "timing_ms": {name: round(value, 2) for name, value in asdict(result.timing).items()},
+        "engine": result.engine,
+    }
+    if isinstance(result.prediction, Classification) and result.prediction.decision is not None:
+        body["decision"] = result.prediction.decision
+    return body
+
+
+def predictions(result: Result) -> list[dict[str, Any]]:
+    """The list of predictions alone."""
+    match result.prediction:
+        case Classification() as classes:
+            return _scored(result, classes.label.tolist(), classes.score.tolist())
+        case Detections() as found:
+            return _boxed(result, found)
+        case Segments() as segments:
+            rows = _boxed(result, segments.detections)
+            outlines = [_masked(mask, result.width, result.height) for mask in segments.masks]
+            return [row | outline for row, outline in zip(rows, outlines, strict=True)]
+
+
+def _scored(result: Result, labels: Iterable[int], scores: Iterable[float]) -> list[dict[str, Any]]:
+    return [
+        {"label": result.labels[label], "label_id": label, "score": round(score, 4)}
+        for label, score in zip(labels, scores, strict=True)
+    ]
+
+
+def _boxed(result: Result, found: Detections) -> list[dict[str, Any]]:
+    rows = _scored(result, found.label.tolist(), found.score.tolist())
+    for row, (x1, y1, x2, y2) in zip(rows, found.xyxy.tolist(), strict=True):
+        row["box"] = {"x1": round(x1, 2), "y1": round(y1, 2), "x2": round(x2, 2), "y2": round(y2, 2)}
+    return rows
+
+
+def _masked(mask: Mask, width: int, height: int) -> dict[str, Any]:
+    lines = [[round(value, 2) for value in line] for line in polygons.from_mask(mask)]
+    return {"mask": {"format": "coco_rle"} | masks.to_rle(mask, width, height), "polygons": lines}
+
+
+def from_json(body: dict[str, Any], labels: tuple[str, ...] = ()) -> Result:
+    """The inverse: a Result equal to the one that was written, up to rounding.
+
+    ``labels``: all labels of the model; without them, those that occur are put at their ids and the
+    others are named ``class 7``. Raises BadOption when a field is missing or of the wrong kind.
+    """
+    try:
+        rows = body["predictions"]
+        return Result(
+            id=str(body["id"]),
+            source=str(body["source"]),
+            model=ModelRef(**body["model"]),
+            task=body["task"],
+            width=int(body["image"]["width"]),
+            height=int(body["image"]["height"]),
+            labels=labels or _labels_of(rows),
+            prediction=_prediction(body, rows),
+            timing=Timing(**body.get("timing_ms", {})),
+            engine=str(body.get("engine", "")),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        msg = f"This is not a Sightline result: {type(error).__name__} at {error}."
+        raise BadOption(msg, next_step="docs/reference/result.schema.json describes the shape.") from error
+
+
+def _prediction(body: dict[str, Any], rows: list[dict[str, Any]]) -> Prediction:
+    label = np.array([row["label_id"] for row in rows], np.int64)
+    score = np.array([row["score"] for row in rows], np.float32)
+    if body["task"] == "classify":
+        return Classification(label, score, body.get("decision"))
+    sides = [[row["box"][side] for side in ("x1", "y1", "x2", "y2")] for row in rows]
+    found = Detections(np.array(sides, np.float32).reshape(-1, 4), score, label)
+    if body["task"] == "detect":
+        return found
+    if body["task"] != "segment":
+        msg = f"task must be classify, detect or segment, got {body['task']!r}"
+        raise ValueError(msg)
+    return Segments(found, tuple(masks.from_rle(row["mask"]) for row in rows))
+
+
+def _labels_of(rows: list[dict[str, Any]]) -> tuple[str, ...]:
+    named = {int(row["label_id"]): str(row["label"]) for row in rows}
+    if named and (min(named) < 0 or max(named) >= 100_000):
+        msg = "label_id must lie between 0 and 99999"
+        raise ValueError(msg)
+    return tuple(named.get(number, f"class {number}") for number in range(max(named, default=-1) + 1))
