@@ -36,11 +36,15 @@ class InputContract(_Frozen):
         "and cuts the overhang at the centre; short_side keeps the aspect, makes the short side "
         "`short_side` and never exceeds the canvas, and pads right and bottom to `multiple_of`.",
     )
-    anchor: Literal["top_left", "center"] = Field(default="top_left", description="Where a letterboxed picture lies.")
+    anchor: Literal["top_left", "center"] = Field(
+        default="top_left", description="Where a letterboxed picture lies."
+    )
     pad_value: int = Field(default=114, ge=0, le=255)
     short_side: int = Field(default=800, gt=0, le=4096)
     multiple_of: int = Field(default=1, gt=0, le=256)
-    crop_fraction: float = Field(default=1.0, gt=0, le=1, description="crop: visible share of the resized picture.")
+    crop_fraction: float = Field(
+        default=1.0, gt=0, le=1, description="crop: visible share of the resized picture."
+    )
     scale: float = 1.0
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -65,7 +69,9 @@ class Thresholds(_Frozen):
 
     min_score: float = Field(default=0.35, ge=0, le=1)
     max_results: int = Field(default=100, gt=0, le=1000)
-    iou: float = Field(default=0.65, gt=0, le=1, description="Boxes of one label that overlap more are one object.")
+    iou: float = Field(
+        default=0.65, gt=0, le=1, description="Boxes of one label that overlap more are one object."
+    )
 
 
 class Manifest(_Frozen):
@@ -81,7 +87,9 @@ class Manifest(_Frozen):
     input: InputContract
     head: Head
     thresholds: Thresholds = Thresholds()
-    sha256: str = Field(default="", pattern=r"^([0-9a-f]{64})?$", description="Of model.onnx, lower-case hex.")
+    sha256: str = Field(
+        default="", pattern=r"^([0-9a-f]{64})?$", description="Of model.onnx, lower-case hex."
+    )
     bytes: int = Field(default=0, ge=0, description="Size of model.onnx.")
     licence: str = Field(default="unknown", description="SPDX id, or 'unknown'.")
     origin: str = ""

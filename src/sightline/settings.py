@@ -23,14 +23,15 @@ class Settings:
     """Every knob. Each field is also ``SIGHTLINE_<NAME>`` and a key of ``sightline.toml``."""
 
     data_dir: str = _setting(
-        "", "Where models, results and caches live. Empty: $XDG_DATA_HOME/sightline or ~/.local/share/sightline."
+        "",
+        "Where models, results and caches live. Empty: $XDG_DATA_HOME/sightline or ~/.local/share/sightline.",
     )
     host: str = _setting("127.0.0.1", "Address that `serve` binds.")
     port: int = _setting(8000, "Port that `serve` binds; 0 takes a free one.")
-    model: str = _setting("", "Model that answers when a request names none. Empty: the first bundled detector.")
-    engine: str = _setting(
-        "auto", "Engine that runs models.", choices=("auto", "onnxruntime", "openvino")
+    model: str = _setting(
+        "", "Model that answers when a request names none. Empty: the first bundled detector."
     )
+    engine: str = _setting("auto", "Engine that runs models.", choices=("auto", "onnxruntime", "openvino"))
     precision: str = _setting(
         "auto",
         "Arithmetic. auto takes bf16 where the CPU computes it natively and the trial agrees.",
@@ -40,9 +41,13 @@ class Settings:
     decoders: int = _setting(0, "Decode processes. 0: one per processor, at most 4.")
     batch_max: int = _setting(8, "Largest batch for models that take batches.")
     batch_wait_ms: float = _setting(0.0, "How long a batch waits for company once a runner is free.")
-    waiting_max: int = _setting(64, "Requests that may wait for an answer; more are refused at once with 503.")
+    waiting_max: int = _setting(
+        64, "Requests that may wait for an answer; more are refused at once with 503."
+    )
     deadline_s: float = _setting(30.0, "Longest time from request to answer.")
-    memory_mb: int = _setting(2048, "Budget for loaded models; the least recently used one is dropped beyond it.")
+    memory_mb: int = _setting(
+        2048, "Budget for loaded models; the least recently used one is dropped beyond it."
+    )
     upload_max_mb: float = _setting(25.0, "Largest request body, counted while it streams.")
     files_max: int = _setting(16, "Most pictures in one request.")
     jpeg_max_mp: float = _setting(64.0, "Most megapixels of a JPEG.")
@@ -64,9 +69,13 @@ class Settings:
     results_max: int = _setting(50_000, "Most stored results; the oldest give way.")
     disk_reserve_mb: int = _setting(500, "Free disk space under which nothing more is stored.")
     allowed_hosts: str = _setting(
-        "", "Further Host names that requests may carry, comma separated (localhost and the bound address always may)."
+        "",
+        "Further Host names that requests may carry, comma separated "
+        "(localhost and the bound address always may).",
     )
-    catalogue: str = _setting("", "A catalogue file for `models pull`, instead of the one that ships with Sightline.")
+    catalogue: str = _setting(
+        "", "A catalogue file for `models pull`, instead of the one that ships with Sightline."
+    )
     mirrors: str = _setting("", "Base addresses tried before the catalogue's own, comma separated.")
 
     @property
@@ -173,7 +182,7 @@ def _coerce(name: str, value: Any, where: str) -> Any:
             f"{where} sets {name!r}, which is no setting of Sightline.",
             next_step=f"Take it out, or use one of: {', '.join(sorted(_KINDS))}.",
         )
-    kind = type(known.default)
+    kind: type[Any] = type(known.default)
     try:
         if isinstance(value, bool) or (kind is int and isinstance(value, float)):
             raise TypeError  # noqa: TRY301 - true is not 1 in a settings file, and 8.5 is not 8

@@ -100,7 +100,8 @@ class Detections:
     def __post_init__(self) -> None:
         n = len(self.score)
         if self.xyxy.shape != (n, 4) or self.label.shape != (n,) or self.score.shape != (n,):
-            msg = f"Detections disagree: xyxy {self.xyxy.shape}, score {self.score.shape}, label {self.label.shape}."
+            shapes = f"xyxy {self.xyxy.shape}, score {self.score.shape}, label {self.label.shape}"
+            msg = f"Detections disagree: {shapes}."
             raise ValueError(msg)
 
     def __len__(self) -> int:

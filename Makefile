@@ -1,0 +1,67 @@
+# `make` alone prints this list. Nothing but a Python >= 3.11 (and apt-get as root for what is missing) is needed.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+
+HOST ?= 127.0.0.1
+PORT ?= 8000
+ARGS ?=
+export PYTHON
+
+core := .venv/.ready
+dev := .venv-dev/.ready
+bin := .venv-dev/bin
+TESTS ?= tests
+
+.PHONY: help run test lint format docs docs-live bench lock size clean
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@echo
+	@echo "  make run HOST=0.0.0.0 PORT=9000    ·    make test TESTS=tests/cli    ·    PYTHON=/path/to/python3"
+
+run: $(core) ## Serve the page and the HTTP interface (HOST, PORT)
+	@.venv/bin/python -m sightline serve --host "$(HOST)" --port "$(PORT)" $(ARGS)
+
+test: $(dev) ## Run all tests with the coverage gate (TESTS, ARGS)
+	@command -v chromium >/dev/null || tools/apt chromium
+	$(bin)/python -m pytest --cov --cov-report=term $(TESTS) $(ARGS)
+
+lint: $(dev) ## Check style, types and the direction of imports
+	$(bin)/ruff check
+	$(bin)/ruff format --check
+	$(bin)/mypy
+	$(bin)/lint-imports
+
+format: $(dev) ## Format the code
+	$(bin)/ruff check --fix-only
+	$(bin)/ruff format
+
+docs: $(dev) ## Build the documentation into site/, strictly
+	$(bin)/python tools/reference.py --check
+	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict --quiet
+
+docs-live: $(dev) ## Show the documentation while it is written
+	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs serve
+
+bench: $(dev) ## Measure against the physical limit and against other servers
+	$(bin)/python bench/serve.py $(ARGS)
+
+lock: ## Write requirements/*.txt anew from pyproject.toml
+	tools/lock
+
+size: $(core) ## Say how much disk the environment of `make run` takes
+	@du -sk --apparent-size .venv | awk '{printf ".venv: %.0f MB in files", $$1 * 1024 / 1e6}'
+	@du -sk .venv | awk '{printf ", %.0f MB (%.0f MiB) on disk\n", $$1 * 1024 / 1e6, $$1 / 1024}'
+
+clean: ## Remove environments, caches and what was built; data stays
+	rm -rf .venv .venv-dev .venv-lock build dist site out .coverage* htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(core): requirements/core.txt tools/venv
+	@tools/venv .venv requirements/core.txt lean
+	@touch $@
+
+$(dev): requirements/dev.txt tools/venv
+	@tools/venv .venv-dev requirements/dev.txt
+	@touch $@
