@@ -5,21 +5,23 @@ Two steps, because they run in two places: ``fit`` (resize, in the decoder's chi
 """
 
 import math
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from sightline.errors import BadOption
-from sightline.manifest import InputContract
 from sightline.types import Canvas, Fit, Frame, UInt8
+
+if TYPE_CHECKING:  # decode children run this module and do without pydantic
+    from sightline.manifest import InputContract
 
 Tensor: TypeAlias = npt.NDArray[Any]
 _Box: TypeAlias = tuple[float, float, float, float]
 
 
-def fit(frame: Frame, contract: InputContract) -> Canvas:
+def fit(frame: Frame, contract: "InputContract") -> Canvas:
     """Resize a frame to the model's input.
 
     Bilinear with the support widened when shrinking (antialiased), as Pillow and torchvision do it.
@@ -28,7 +30,7 @@ def fit(frame: Frame, contract: InputContract) -> Canvas:
     return fit_image(Image.fromarray(frame.pixels), frame.width, frame.height, contract)
 
 
-def fit_image(image: Image.Image, width: int, height: int, contract: InputContract) -> Canvas:
+def fit_image(image: Image.Image, width: int, height: int, contract: "InputContract") -> Canvas:
     """The same for an upright RGB Pillow picture, which may be a scaled decode of ``width`` x ``height``."""
     record, box, content = _plan(width, height, contract)
     share_x, share_y = image.width / width, image.height / height
@@ -43,7 +45,7 @@ def fit_image(image: Image.Image, width: int, height: int, contract: InputContra
     return Canvas(pixels, record)
 
 
-def hint(contract: InputContract, width: int, height: int) -> tuple[int, int]:
+def hint(contract: "InputContract", width: int, height: int) -> tuple[int, int]:
     """The smallest (width, height) of the whole upright picture that loses nothing for this model.
 
     Never larger than the picture; decoders that can scale while decoding (JPEG) may stop there.
@@ -55,14 +57,14 @@ def hint(contract: InputContract, width: int, height: int) -> tuple[int, int]:
     )
 
 
-def shape(contract: InputContract, canvas_width: int, canvas_height: int) -> tuple[int, int, int]:
+def shape(contract: "InputContract", canvas_width: int, canvas_height: int) -> tuple[int, int, int]:
     """Shape of one picture's tensor, without the batch axis."""
     if contract.layout == "NHWC":
         return (canvas_height, canvas_width, 3)
     return (3, canvas_height, canvas_width)
 
 
-def tensor(pixels: UInt8, contract: InputContract, out: Tensor | None = None) -> Tensor:
+def tensor(pixels: UInt8, contract: "InputContract", out: Tensor | None = None) -> Tensor:
     """(h, w, 3) RGB uint8 -> the model's numbers, (3, h, w) or (h, w, 3).
 
     ``x = (pixel * scale - mean) / std`` in the order of ``contract.color``. ``out`` is a buffer to
@@ -84,7 +86,7 @@ def tensor(pixels: UInt8, contract: InputContract, out: Tensor | None = None) ->
     return out
 
 
-def _normalise(target: Tensor, contract: InputContract, channel: int) -> None:
+def _normalise(target: Tensor, contract: "InputContract", channel: int) -> None:
     """In place ``target * factor + bias``; a step that would change nothing is not taken."""
     factor = np.float32(contract.scale / contract.std[channel])
     bias = np.float32(-contract.mean[channel] / contract.std[channel])
@@ -94,7 +96,7 @@ def _normalise(target: Tensor, contract: InputContract, channel: int) -> None:
         np.add(target, bias, out=target)
 
 
-def _plan(width: int, height: int, contract: InputContract) -> tuple[Fit, _Box, tuple[int, int]]:
+def _plan(width: int, height: int, contract: "InputContract") -> tuple[Fit, _Box, tuple[int, int]]:
     """The record, the box of the original that is used, and the size it gets on the canvas."""
     if width < 1 or height < 1:
         msg = f"A picture must have at least one pixel a side, got {width} x {height}."
@@ -119,7 +121,7 @@ def _plan(width: int, height: int, contract: InputContract) -> tuple[Fit, _Box, 
     return record, whole, content
 
 
-def _crop(width: int, height: int, contract: InputContract) -> tuple[Fit, _Box, tuple[int, int]]:
+def _crop(width: int, height: int, contract: "InputContract") -> tuple[Fit, _Box, tuple[int, int]]:
     """Fill the canvas, cut the overhang at the centre."""
     canvas = (contract.width, contract.height)
     scale = max(canvas[0] / width, canvas[1] / height) / contract.crop_fraction
@@ -130,7 +132,9 @@ def _crop(width: int, height: int, contract: InputContract) -> tuple[Fit, _Box, 
     return record, (x, y, x + seen_w, y + seen_h), canvas
 
 
-def _short_side(width: int, height: int, contract: InputContract) -> tuple[tuple[int, int], tuple[int, int]]:
+def _short_side(
+    width: int, height: int, contract: "InputContract"
+) -> tuple[tuple[int, int], tuple[int, int]]:
     """Content and canvas size: the short side as asked, nothing beyond the contract's canvas."""
     step = contract.multiple_of
     most = (max(step, contract.width // step * step), max(step, contract.height // step * step))

@@ -101,3 +101,9 @@ def _lab_transform() -> ImageCms.ImageCmsTransform:
 
 def _from_lab(image: Image.Image) -> Image.Image:
     return _lab_transform().apply(image)
+
+
+def warm_up() -> None:
+    """Build the profiles that are always needed."""
+    _srgb()
+    _lab_transform()

@@ -1,0 +1,169 @@
+"""What runs inside the children. Imports little: its time is part of every start.
+
+Three lives:
+
+- ``once``: a fresh interpreter that runs one function and ends;
+- ``nursery``: a fresh interpreter with one thread that imports what the children need and forks them on
+  demand. A new child costs milliseconds and shares the imported pages; the server itself, full of threads,
+  is never forked;
+- ``child``: forked from the nursery, serves jobs until its channel closes.
+"""
+
+import ctypes
+import gc
+import importlib
+import math
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+from sightline.errors import SightlineError
+from sightline.sandbox.wire import Channel, Hangup
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_NO_NEW_PRIVS: Final = 38
+_TRIM_AFTER_S: Final = 0.03
+"""Jobs longer than this leave holes in the heap that are worth giving back."""
+
+FORK: Final = b"F"
+BURY: Final = b"B"
+READY: Final = struct.Struct("<q")
+
+
+def once(socket_fd: int, memory_fd: int, memory_mb: int) -> None:
+    """Take one job, run it, answer, end."""
+    channel = Channel(socket.socket(fileno=socket_fd), memory_fd)
+    _die_with(os.getppid())
+    try:
+        job = channel.receive(trusted=True)  # imports the module of the function
+    except Hangup:
+        return
+    except Exception as error:  # noqa: BLE001 - whatever an import throws
+        channel.send(("failed", f"the function could not be imported: {error!r}"))
+        return
+    _limit(memory_mb, descriptors=None)
+    _work(channel, job)
+
+
+def nursery(control_fd: int, modules: Iterable[str], memory_mb: int) -> None:
+    """Import ``modules``, call their ``warm_up``, then fork and bury children until the control socket closes."""
+    control = socket.socket(fileno=control_fd)
+    for name in modules:
+        importlib.import_module(name).warm_up()
+    gc.collect()
+    gc.freeze()
+    while True:
+        order, handed, _, _ = socket.recv_fds(control, 64, 2)
+        if not order:
+            os._exit(0)  # the server is gone; the children follow through PR_SET_PDEATHSIG
+        if order[:1] == FORK:
+            control.send(READY.pack(_fork(control, handed, memory_mb)))
+        else:
+            control.send(READY.pack(_bury(READY.unpack(order[1:])[0])))
+
+
+def _fork(control: socket.socket, handed: list[int], memory_mb: int) -> int:
+    nursery_pid = os.getpid()
+    pid = os.fork()
+    if pid:
+        for fd in handed:
+            os.close(fd)
+        return pid
+    try:
+        _child(control, handed, memory_mb, nursery_pid)
+    finally:
+        os._exit(1)
+
+
+def _child(control: socket.socket, handed: list[int], memory_mb: int, nursery_pid: int) -> None:
+    _die_with(nursery_pid)
+    control.close()
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):  # decoders print warnings about what they read
+        os.dup2(null, fd)
+    os.close(null)
+    channel = Channel(socket.socket(fileno=handed[0]), handed[1])
+    _limit(memory_mb, descriptors=max(handed) + 1)
+    while True:
+        try:
+            job = channel.receive(trusted=True)
+        except Hangup:
+            os._exit(0)
+        _work(channel, job)
+        del job
+
+
+def _bury(pid: int) -> int:
+    """Make sure that a child is dead; its wait status."""
+    try:
+        os.kill(pid, signal.SIGKILL)  # it is ours and not yet waited for, so the number is still its own
+        return os.waitpid(pid, 0)[1]
+    except (ProcessLookupError, ChildProcessError):
+        return 0
+
+
+def _work(channel: Channel, job: tuple[Any, tuple[Any, ...], float]) -> None:
+    function, arguments, cpu_s = job
+    started = time.process_time()
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(started + cpu_s), hard))
+    answer = _answer(function, arguments)
+    try:
+        channel.send(answer)
+    except Hangup:
+        os._exit(0)
+    except Exception as error:  # noqa: BLE001 - an answer that cannot be pickled
+        channel.send(("failed", f"the answer cannot be sent: {error!r}"))
+    del answer
+    if time.process_time() - started > _TRIM_AFTER_S:
+        gc.collect()
+        _LIBC.malloc_trim(0)
+
+
+def _answer(function: Any, arguments: tuple[Any, ...]) -> tuple[str, Any]:
+    try:
+        return "done", function(*arguments)
+    except SightlineError as error:
+        return "refused", error
+    except MemoryError:
+        return "memory", ""
+    except Exception as error:  # noqa: BLE001 - the border: everything becomes an answer
+        return "failed", f"{type(error).__name__}: {error}"[:2000]
+
+
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with(parent: int) -> None:
+    """End when the parent ends, however it ends (prctl(2), PR_SET_PDEATHSIG)."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _limit(memory_mb: int, descriptors: int | None) -> None:
+    _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123 - pathlib is not imported here
+        base = int(statm.read().split()[0]) * resource.getpagesize()
+    most = base + (memory_mb << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    if descriptors is not None:
+        # From here on nothing can be opened: no file, no socket, no pipe.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
+
+def main(arguments: list[str]) -> None:
+    """The start of a fresh interpreter: ``once <socket> <memory> <MB>`` or ``nursery <socket> <MB> <module>…``."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
+    if arguments[0] == "once":
+        once(*map(int, arguments[1:4]))
+    else:
+        nursery(int(arguments[1]), arguments[3:], int(arguments[2]))
+    sys.exit(0)

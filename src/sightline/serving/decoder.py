@@ -1,0 +1,96 @@
+"""Pictures from strangers, decoded in warm children that can be killed.
+
+The server process never runs an image decoder on bytes that it was sent. It hands them to a child of
+``sightline.sandbox.Pool`` and gets pixels back; a child that hangs, explodes or crashes is replaced, and the
+picture is to blame: ``PictureTooComplex``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pickle import PickleBuffer
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+
+from sightline.errors import PictureTooComplex, PictureTooLarge
+from sightline.sandbox import ChildDied, ChildTimeout, Pool
+from sightline.sandbox import Limits as JobLimits
+from sightline.settings import Settings
+from sightline.types import Canvas, Frame, Result
+from sightline.vision import codec, tasks
+
+if TYPE_CHECKING:
+    from sightline.manifest import InputContract
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CleanPicture:
+    """A picture fit for keeping: upright, sRGB, no metadata."""
+
+    data: bytes
+    media_type: str
+    width: int
+    height: int
+
+
+class Decoder:
+    """Decodes, draws and re-encodes in child processes. Thread-safe; close it when done."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._limits = codec.Limits.of(settings)
+        self._pool = Pool(
+            settings.decoder_count,
+            [tasks.__name__],
+            JobLimits(settings.decode_memory_mb, settings.decode_cpu_s, settings.decode_wall_s),
+            wait_s=settings.deadline_s,
+        )
+
+    def fit(self, data: bytes, contract: "InputContract") -> Canvas:
+        """Decode and fit to a model's input; only the canvas leaves the child.
+
+        Raises:
+            InputError: ``NotAPicture``, ``PictureTooLarge`` or ``PictureTooComplex``.
+            Busy: No decoder came free in time.
+        """
+        # The same fields without pydantic, which the children do not load.
+        plain = cast("InputContract", SimpleNamespace(**contract.__dict__))
+        return self._call(tasks.fit, data, plain)
+
+    def frame(self, data: bytes, hint: codec.Size | None = None) -> Frame:
+        """Decode; errors as ``fit``. ``hint``: smallest useful (width, height) of the upright picture."""
+        return self._call(tasks.frame, data, hint)
+
+    def clean(self, data: bytes) -> CleanPicture:
+        """Encode again for keeping; errors as ``fit``."""
+        return CleanPicture(*self._call(tasks.clean, data))
+
+    def draw(self, data: bytes, result: Result, media_type: str) -> bytes:
+        """The annotated picture as a file of ``media_type``; errors as ``fit``, and ``BadOption``."""
+        return self._call(tasks.draw, data, result, media_type)
+
+    def thumbnail(self, data: bytes, side: int) -> bytes:
+        """A small JPEG whose longer side has at most ``side`` pixels; errors as ``fit``."""
+        return self._call(tasks.thumbnail, data, side)
+
+    def close(self) -> None:
+        """End the children."""
+        self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _call(self, task: Callable[..., T], data: bytes, *args: Any) -> T:
+        if len(data) > self._limits.bytes_max:  # not worth the way to a child
+            raise PictureTooLarge(
+                f"The picture has {len(data) / 1e6:.1f} MB, the limit is {self._limits.bytes_max / 1e6:.1f} MB."
+            )
+        try:
+            return self._pool.call(task, PickleBuffer(data), self._limits, *args)
+        except ChildTimeout as error:
+            raise PictureTooComplex("Decoding the picture took longer than it may.") from error
+        except ChildDied as error:
+            raise PictureTooComplex(f"Decoding the picture failed and was ended. {error.message}") from error

@@ -1,0 +1,73 @@
+"""What decode children do: each a pure function of bytes and plain values.
+
+Only the answer leaves the child: the canvas instead of the picture, a finished file instead of pixels.
+Pixels stay Pillow's own picture until the end, so that they are not copied more often than needed.
+"""
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from PIL import Image
+
+from sightline.types import Canvas, Frame
+from sightline.vision import annotate, codec, preprocess, srgb
+
+if TYPE_CHECKING:
+    from sightline.manifest import InputContract
+    from sightline.types import Result
+
+THUMBNAIL_QUALITY: Final = 82
+CLEAN_QUALITY: Final = 92
+_LOSSY: Final = {"jpeg", "webp", "avif"}
+
+Cleaned = tuple[bytes, str, int, int]
+"""Bytes, media type, width, height."""
+
+
+def warm_up() -> None:
+    """Load what would otherwise be loaded by the first picture; afterwards no file can be opened."""
+    codec.warm_up()
+    srgb.warm_up()
+    annotate.warm_up()
+
+
+def fit(data: bytes, limits: codec.Limits, contract: "InputContract") -> Canvas:
+    """Decode and fit; ``decode_ms`` and ``preprocess_ms`` are filled."""
+    started = time.perf_counter()
+    image, (width, height) = codec.open_rgb(data, limits, lambda w, h: preprocess.hint(contract, w, h))
+    decoded = time.perf_counter()
+    canvas = preprocess.fit_image(image, width, height, contract)
+    done = time.perf_counter()
+    return Canvas(canvas.pixels, canvas.fit, (decoded - started) * 1e3, (done - decoded) * 1e3)
+
+
+def frame(data: bytes, limits: codec.Limits, hint: codec.Size | None) -> Frame:
+    """Decode."""
+    return codec.decode(data, limits, hint)
+
+
+def clean(data: bytes, limits: codec.Limits) -> Cleaned:
+    """The picture again, upright sRGB without metadata: JPEG where it was lossy, else PNG."""
+    kind = codec.sniff(data)
+    image, (width, height) = codec.open_rgb(data, limits)
+    media_type = "image/jpeg" if kind in _LOSSY else "image/png"
+    return codec.encode_image(image, media_type, CLEAN_QUALITY), media_type, width, height
+
+
+def draw(data: bytes, limits: codec.Limits, result: "Result", media_type: str) -> bytes:
+    """The picture with the result drawn on it, as a file."""
+    image, _ = codec.open_rgb(data, limits)
+    annotate.paint(image, result)
+    return codec.encode_image(image, media_type, CLEAN_QUALITY)
+
+
+def thumbnail(data: bytes, limits: codec.Limits, side: int) -> bytes:
+    """A JPEG whose longer side has at most ``side`` pixels; small pictures are not enlarged."""
+
+    def size(width: int, height: int) -> codec.Size:
+        scale = min(1.0, side / max(width, height))
+        return max(1, round(width * scale)), max(1, round(height * scale))
+
+    image, full = codec.open_rgb(data, limits, size)
+    small = image.resize(size(*full), Image.Resampling.LANCZOS)
+    return codec.encode_image(small, "image/jpeg", THUMBNAIL_QUALITY)
