@@ -1,0 +1,1 @@
+"""What ``sightline doctor`` looks at: each check yields findings, and what is not fine names its fix."""

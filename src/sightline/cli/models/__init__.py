@@ -1,0 +1,1 @@
+"""``sightline models …``: one file a command."""

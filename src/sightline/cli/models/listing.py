@@ -1,0 +1,43 @@
+"""Models and catalogue entries as plain values: what ``models list`` and ``models show`` print."""
+
+from typing import Any
+
+from sightline.errors import NotFound
+from sightline.registry import Bundle, Registry
+from sightline.settings import Settings
+
+
+def models(settings: Settings, *, all_versions: bool = False) -> list[dict[str, Any]]:
+    """One dict a model (or a version), by name."""
+    registry = Registry(settings)
+    default = default_name(registry)
+    bundles = registry.list()
+    if all_versions:
+        bundles = [version for bundle in bundles for version in registry.versions(bundle.name)]
+    return [summary(bundle, default=default) for bundle in bundles]
+
+
+def default_name(registry: Registry) -> str:
+    """The name of the model that answers when none is named; empty if there is none."""
+    try:
+        return registry.resolve(None).name
+    except NotFound:
+        return ""
+
+
+def summary(bundle: Bundle, *, default: str) -> dict[str, Any]:
+    """What a listing says about a bundle."""
+    return {
+        "name": bundle.name,
+        "version": bundle.version,
+        "title": bundle.title,
+        "task": bundle.task,
+        "active": bundle.active,
+        "default": bundle.active and bundle.name == default,
+        "label_count": len(bundle.labels),
+        "bytes": bundle.size,
+        "licence": bundle.licence,
+        "digest": bundle.digest,
+        "from": "Sightline" if bundle.bundled else "imported",
+        "metrics": bundle.metrics,
+    }

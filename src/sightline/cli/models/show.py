@@ -1,0 +1,81 @@
+"""``sightline models show NAME``."""
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from sightline.cli.options import with_settings
+from sightline.cli.terminal import clean, columns, size
+from sightline.settings import Settings
+
+if TYPE_CHECKING:
+    from sightline.registry import Bundle
+
+_LABELS_SHOWN = 20
+
+
+@click.command(name="show")
+@click.argument("name")
+@with_settings()
+@click.option("--json", "as_json", is_flag=True, help="The whole manifest, for machines.")
+@click.option("--card", is_flag=True, help="Only the model card.")
+@click.option("--labels", "only_labels", is_flag=True, help="Only the labels, one a line.")
+def command(settings: Settings, name: str, as_json: bool, card: bool, only_labels: bool) -> None:
+    """Show one model: labels, input, licence, card.
+
+    NAME is a name, or name@version.
+    """
+    from sightline.cli.models import listing  # noqa: PLC0415 - pydantic stays out of --help
+    from sightline.registry import Registry  # noqa: PLC0415
+
+    registry = Registry(settings)
+    bundle = registry.find(name)
+    if as_json:
+        facts = listing.summary(bundle, default=listing.default_name(registry))
+        facts["versions"] = [version.version for version in registry.versions(bundle.name)]
+        facts["manifest"] = bundle.manifest.model_dump(mode="json")
+        click.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+    elif card:
+        click.echo(_lines(bundle.card) or "This model has no card.")
+    elif only_labels:
+        click.echo("\n".join(clean(label) for label in bundle.labels))
+    else:
+        versions = [version.version for version in registry.versions(bundle.name)]
+        click.echo(columns(_rows(bundle, versions)))
+        click.echo("\nLabels: " + _labels(bundle))
+
+
+def _rows(bundle: "Bundle", versions: list[str]) -> list[list[str]]:
+    manifest, wanted = bundle.manifest, bundle.manifest.input
+    rows = [
+        ["name", bundle.reference],
+        ["title", bundle.title],
+        ["about", manifest.description],
+        ["task", bundle.task],
+        [
+            "input",
+            f"{wanted.width} x {wanted.height} {wanted.color}, {wanted.resize}, {wanted.layout} {wanted.dtype}",
+        ],
+        ["head", manifest.head.kind],
+        ["default score", f"{manifest.thresholds.min_score:g}"],
+        ["size", size(bundle.size)],
+        ["licence", bundle.licence],
+        ["origin", manifest.origin],
+        ["trained from", manifest.initialisation],
+        ["metrics", "; ".join(f"{name} {value}" for name, value in bundle.metrics.items())],
+        ["versions", ", ".join(versions)],
+        ["digest", bundle.digest],
+        ["folder", str(bundle.folder)],
+    ]
+    return [[name, clean(value)] for name, value in rows if value]
+
+
+def _labels(bundle: "Bundle") -> str:
+    shown = ", ".join(clean(label) for label in bundle.labels[:_LABELS_SHOWN])
+    more = len(bundle.labels) - _LABELS_SHOWN
+    return f"{shown}, and {more} more (--labels lists them all)" if more > 0 else shown
+
+
+def _lines(text: str) -> str:
+    return "\n".join(clean(line) for line in text.splitlines())
