@@ -3,16 +3,16 @@
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from sightline.types import Bool, Float32, Int64
 
-Index: TypeAlias = npt.NDArray[np.intp]
+Index: TypeAlias = NDArray[np.intp]
 
 CANDIDATES = 1000
 """Most boxes that compete in one picture; the weakest beyond it are not looked at."""
-_DENSE = 64
-"""Up to here one matrix of overlaps is faster than one row of it per kept box (measured)."""
+_BLOCK = 128
+"""Boxes compared at once: a block of overlaps then stays in the processor's cache (measured)."""
 
 
 def area(xyxy: Float32) -> Float32:
@@ -42,9 +42,16 @@ def nms(xyxy: Float32, score: Float32, label: Int64 | None, limit: float, most: 
     more than ``limit``. Equal scores keep their order. Only the ``CANDIDATES`` strongest take part.
     """
     order = strongest(score, CANDIDATES)
-    boxes = xyxy[order]
-    group = np.zeros(len(order), np.int64) if label is None else label[order]
-    kept = _dense(boxes, group, limit) if len(order) <= _DENSE else _sparse(boxes, group, limit, most)
+    boxes = np.ascontiguousarray(xyxy[order])
+    group = np.zeros(len(order), np.int32) if label is None else label[order].astype(np.int32)
+    kept = np.zeros(0, np.intp)
+    for start in range(0, len(order), _BLOCK):
+        block = np.arange(start, min(start + _BLOCK, len(order)))
+        if len(kept):
+            block = block[~_rivals(boxes, group, kept, block, limit).any(0)]
+        kept = np.concatenate([kept, block[_survivors(_rivals(boxes, group, block, block, limit))]])
+        if len(kept) >= most:
+            break
     return order[kept[:most]]
 
 
@@ -72,26 +79,20 @@ def _shared(a: Float32, b: Float32) -> Float32:
     return np.asarray(np.multiply(width, height, out=width), np.float32)
 
 
-def _dense(boxes: Float32, group: Int64, limit: float) -> Index:
-    """One (n, n) matrix, then one row operation per kept box."""
-    rival = (iou(boxes, boxes) > limit) & (group[:, None] == group[None, :])
-    alive = np.ones(len(boxes), np.bool_)
-    kept = []
-    for row in range(len(boxes)):
+def _rivals(boxes: Float32, group: NDArray[np.int32], a: Index, b: Index, limit: float) -> Bool:
+    """(len(a), len(b)): same group, and intersection over union above the limit (without dividing)."""
+    first, second = boxes[a], boxes[b]
+    shared = _shared(first, second)
+    # shared / (both - shared) > limit  <=>  shared > both * limit / (1 + limit)
+    part = limit / (1 + limit)
+    both = np.add.outer(area(first) * np.float32(part), area(second) * np.float32(part))
+    return np.asarray((shared > both) & (group[a][:, None] == group[b]), np.bool_)
+
+
+def _survivors(rival: Bool) -> Index:
+    """Strongest first, each drops its rivals: the rows that are left."""
+    alive = np.ones(len(rival), np.bool_)
+    for row in np.flatnonzero(np.triu(rival, 1).any(1)):
         if alive[row]:
-            kept.append(row)
-            alive &= ~rival[row]
-    return np.array(kept, np.intp)
-
-
-def _sparse(boxes: Float32, group: Int64, limit: float, most: int) -> Index:
-    """Take the strongest that is left, drop its rivals, repeat: only the survivors are compared again."""
-    left = np.arange(len(boxes), dtype=np.intp)
-    kept: list[int] = []
-    while len(left) and len(kept) < most:
-        first = int(left[0])
-        kept.append(first)
-        left = left[1:]
-        rival = (iou(boxes[first : first + 1], boxes[left])[0] > limit) & (group[left] == group[first])
-        left = left[~rival]
-    return np.array(kept, np.intp)
+            alive[row + 1 :] &= ~rival[row, row + 1 :]
+    return np.flatnonzero(alive)

@@ -8,6 +8,7 @@ five bits, lowest first, with bit 6 set when more groups follow and 48 added to 
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from sightline.errors import BadOption
 from sightline.types import Bool, Float32, Int64, Mask
@@ -36,6 +37,8 @@ def paste(field: Float32, extent: Extent, region: Region, threshold: float, *, o
         field, extent = _framed(field, extent, outside)
     x0, x1, across = _taps(left, right, extent[0], extent[2], field.shape[1])
     y0, y1, down = _taps(top, bottom, extent[1], extent[3], field.shape[0])
+    field = field[y0[0] : y1[-1] + 1]
+    y0, y1 = y0 - y0[0], y1 - y0[0]
     wide = field[:, x0]  # interpolate along x once per row of the field, not once per row of the picture
     wide += (field[:, x1] - wide) * across
     bits = np.empty((bottom - top, right - left), np.bool_)
@@ -198,3 +201,30 @@ def from_rle(rle: dict[str, Any]) -> Mask:
 def pixels(mask: Mask) -> int:
     """How many pixels are set."""
     return int(np.count_nonzero(mask.bits))
+
+
+def regions(bits: Bool) -> tuple[npt.NDArray[np.int64], int]:
+    """Connected regions (over edges, not corners): (h, w) region numbers from 1, 0 outside; how many.
+
+    Runs of each row are joined with the runs they touch in the next row; labels sink to the smallest
+    of their region by hooking and pointer jumping, so the work is a few passes over the runs.
+    """
+    height, width = bits.shape
+    step = np.diff(np.pad(bits.astype(np.int8), ((0, 0), (1, 1))), axis=1).reshape(-1)
+    starts, ends = np.flatnonzero(step == 1), np.flatnonzero(step == -1)  # in rows of width + 1
+    below = width + 1
+    low, high = np.searchsorted(ends, starts + below, "right"), np.searchsorted(starts, ends + below, "left")
+    length = np.maximum(high - low, 0)
+    a = np.repeat(np.arange(len(starts)), length)
+    b = np.arange(len(a)) - np.repeat(np.cumsum(length) - length, length) + np.repeat(low, length)
+    label = np.arange(len(starts))
+    while len(a) and (label[a] != label[b]).any():
+        least, most = np.minimum(label[a], label[b]), np.maximum(label[a], label[b])
+        np.minimum.at(label, most, least)
+        while (label != label[label]).any():
+            label = label[label]
+    _, number = np.unique(label, return_inverse=True)
+    framed = np.zeros(height * below + 1, np.int64)
+    framed[starts] = number + 1
+    np.add.at(framed, ends, -(number + 1))
+    return np.cumsum(framed[:-1]).reshape(height, below)[:, :width], int(number.max(initial=-1)) + 1

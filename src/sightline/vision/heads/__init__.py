@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from sightline.errors import BadOption, ModelRefused
 from sightline.manifest import Manifest
 from sightline.types import Ask, Fit, Int64, Prediction, Segments
-from sightline.vision.heads import classify, grid
+from sightline.vision.heads import classify, grid, maskrcnn, ready, semantic
 from sightline.vision.heads.reading import Need, Options, Outputs, Reader
 
 HEADS: dict[str, Reader] = {
@@ -17,6 +17,17 @@ HEADS: dict[str, Reader] = {
     "logits": Reader(classify.read_logits, classify.ClassOptions, "classify"),
     "sigmoid": Reader(classify.read_sigmoid, classify.ClassOptions, "classify"),
     "yolox": Reader(grid.read_yolox, grid.GridOptions, "detect"),
+    "nanodet": Reader(grid.read_nanodet, grid.NanoDetOptions, "detect"),
+    "fastestdet": Reader(grid.read_fastestdet, grid.FastestDetOptions, "detect"),
+    "yunet": Reader(grid.read_yunet, grid.GridOptions, "detect"),
+    "ssd": Reader(ready.read_ssd, ready.ReadyOptions, "detect"),
+    "detr": Reader(ready.read_detr, ready.DetrOptions, "detect"),
+    "ultraface": Reader(ready.read_ultraface, ready.UltraFaceOptions, "detect"),
+    "maskrcnn_torchvision": Reader(maskrcnn.read_torchvision, maskrcnn.MaskRcnnOptions, "segment"),
+    "maskrcnn_zoo": Reader(maskrcnn.read_zoo, maskrcnn.MaskRcnnOptions, "segment"),
+    "prototypes": Reader(maskrcnn.read_prototypes, maskrcnn.PrototypeOptions, "segment"),
+    "deeplab": Reader(semantic.read_deeplab, semantic.DeepLabOptions, "segment"),
+    "bodypix": Reader(semantic.read_bodypix, semantic.BodyPixOptions, "segment"),
 }
 """Kind -> reader; ``manifest.head.kind`` is one of these keys."""
 

@@ -22,6 +22,8 @@ from sightline.vision.heads.reading import (
     label_columns,
     passes,
     pick,
+    sigmoid,
+    softmax,
 )
 
 
@@ -78,12 +80,101 @@ def top_class(columns: Float32, factor: Float32, row_of: Index, need: Need) -> t
 
 def decode_yolox(rows: Float32, picked: Index, fit: Fit, options: GridOptions) -> Float32:
     """The canvas boxes of those rows."""
-    table = cells(fit.canvas_width, fit.canvas_height, options.strides)
-    if len(table) != len(rows):
-        size = f"{fit.canvas_width} x {fit.canvas_height}"
-        msg = f"Strides {options.strides} make {len(table)} cells on {size}, but the output has {len(rows)}."
-        raise ModelFailed(msg, next_step="Check input.width, input.height and head.options.strides.")
-    cell, raw = table[picked], rows[picked, :4]
+    cell, raw = cells_of(rows, picked, fit, options.strides), rows[picked, :4]
     stride = cell[:, 2:]
     centre = (raw[:, :2] + cell[:, :2]) * stride
     return boxes.from_centre(np.concatenate([centre, exp_size(raw[:, 2:]) * stride], 1))
+
+
+def cells_of(rows: Float32, picked: Index, fit: Fit, strides: tuple[int, ...]) -> Float32:
+    """(n, 3) cell x, cell y, stride of the picked rows, after checking that the grids fit the canvas."""
+    table = cells(fit.canvas_width, fit.canvas_height, strides)
+    if len(table) != len(rows):
+        size = f"{fit.canvas_width} x {fit.canvas_height}"
+        msg = f"Strides {strides} make {len(table)} cells on {size}, but the output has {len(rows)}."
+        raise ModelFailed(msg, next_step="Check input.width, input.height and head.options.strides.")
+    return np.asarray(table[picked], np.float32)
+
+
+class FastestDetOptions(BoxOptions):
+    """Options of FastestDet."""
+
+    power: float = Field(default=0.6, gt=0, lt=1, description="score = objectness^power * class^(1 - power)")
+
+
+def read_fastestdet(outputs: Outputs, fit: Fit, need: Need, options: FastestDetOptions) -> Detections:
+    """FastestDet (github.com/dog-qiuqiu/FastestDet): (5 + classes, grid height, grid width), one box a cell.
+
+    Channels: objectness, centre offset in cells (tanh is applied here), size as a fraction of the
+    canvas (sigmoid is applied here), class scores. Objectness and class scores are already in 0..1.
+    """
+    planes = expect(pick(outputs, options, "planes"), (None, None, None), "planes")
+    height, width = planes.shape[1:]
+    rows = planes.reshape(planes.shape[0], -1)
+    power = np.float32(options.power)
+    hopeful = np.flatnonzero(rows[0] >= max(need.min_score, 1e-6) ** (1 / options.power))
+    strong = np.ascontiguousarray(rows[:, hopeful].T)
+    columns = label_columns(np.maximum(strong[:, 5:], 0), need, options, "planes")
+    factor = np.maximum(strong[:, 0], 0) ** power
+    place = np.arange(len(hopeful), dtype=np.intp)
+    picked, score, label = top_class(columns ** (1 - power), factor, place, need)
+    raw, cell = strong[picked], hopeful[picked]
+    canvas = np.array([fit.canvas_width, fit.canvas_height], np.float32)
+    centre = np.stack([cell % width, cell // width], 1) + np.tanh(raw[:, 1:3])
+    centre = centre / np.array([width, height]) * canvas
+    cxcywh = np.concatenate([centre, sigmoid(raw[:, 3:5]) * canvas], 1, dtype=np.float32)
+    xyxy = boxes.from_centre(cxcywh)
+    return finish(xyxy, score, label, fit, need, agnostic=options.class_agnostic)[0]
+
+
+def read_yunet(outputs: Outputs, fit: Fit, need: Need, options: GridOptions) -> Detections:
+    """YuNet faces (doi:10.1007/s11633-023-1423-y): cls_S, obj_S, bbox_S for each stride S; one label.
+
+    score = sqrt(cls * obj), both already sigmoid; centre = (cell + bbox[0:2]) * S,
+    size = exp(bbox[2:4]) * S. The five points of a face (kps_S) are not read.
+    """
+    scores, raws = [], []
+    for stride in options.strides:
+        parts = [
+            expect(pick(outputs, options, f"{k}_{stride}", 99), (None, 1), k)[:, 0] for k in ("cls", "obj")
+        ]
+        scores.append(np.sqrt(np.clip(parts[0], 0, 1) * np.clip(parts[1], 0, 1)))
+        raws.append(expect(pick(outputs, options, f"bbox_{stride}", 99), (len(scores[-1]), 4), "bbox"))
+    score = np.concatenate(scores, dtype=np.float32)
+    label = np.zeros(len(score), np.int64)
+    picked = passes(score, label, need)
+    picked = picked[boxes.strongest(score[picked], boxes.CANDIDATES)]
+    xyxy = decode_yolox(np.concatenate(raws, dtype=np.float32), picked, fit, options)
+    return finish(xyxy, score[picked], label[picked], fit, need)[0]
+
+
+class NanoDetOptions(GridOptions):
+    """Options of NanoDet-Plus."""
+
+    strides: tuple[int, ...] = (8, 16, 32, 64)
+    bins: int = Field(default=8, gt=1, le=64, description="Bins of each of the four distances.")
+    offset: float = Field(
+        default=0.0, ge=0, le=1, description="Where in its cell a point lies; 0 is the corner."
+    )
+    logits: bool = Field(default=False, description="The class scores are raw; sigmoid is applied here.")
+
+
+def read_nanodet(outputs: Outputs, fit: Fit, need: Need, options: NanoDetOptions) -> Detections:
+    """NanoDet-Plus (github.com/RangiLyu/nanodet): (cells, classes + 4 * bins).
+
+    Distances are distributions over bins (Generalized Focal Loss, arXiv:2006.04388): left, top,
+    right, bottom = softmax expectation * stride, from the point (cell + offset) * stride.
+    """
+    rows = expect(pick(outputs, options, "rows"), (None, None), "rows")
+    split = rows.shape[1] - 4 * options.bins
+    columns = label_columns(rows[:, :split], need, options, "rows")
+    if options.logits:
+        columns = sigmoid(columns)
+    everything = np.arange(len(rows), dtype=np.intp)
+    picked, score, label = top_class(columns, np.ones(len(rows), np.float32), everything, need)
+    cell = cells_of(rows, picked, fit, options.strides)
+    spread = softmax(rows[picked, split:].reshape(-1, 4, options.bins))
+    distance = (spread * np.arange(options.bins, dtype=np.float32)).sum(-1) * cell[:, 2:]
+    point = (cell[:, :2] + np.float32(options.offset)) * cell[:, 2:]
+    xyxy = np.concatenate([point - distance[:, :2], point + distance[:, 2:]], 1, dtype=np.float32)
+    return finish(xyxy, score, label, fit, need, agnostic=options.class_agnostic)[0]

@@ -1,0 +1,148 @@
+"""Mask R-CNN (arXiv:1703.06870) in its two published ONNX forms, and masks from prototypes."""
+
+from collections.abc import Callable
+
+import numpy as np
+from pydantic import Field
+
+from sightline.types import Detections, Fit, Float32, Mask, Prediction, Segments
+from sightline.vision import boxes, masks
+from sightline.vision.heads.grid import GridOptions, choose_yolox, decode_yolox
+from sightline.vision.heads.reading import (
+    Need,
+    Options,
+    Outputs,
+    expect,
+    finish,
+    label_ids,
+    passes,
+    pick,
+    place,
+)
+
+PIXELS_MAX = 1 << 27
+"""Most mask pixels of one answer: 100 objects that fill a 64-megapixel picture would be 6 GB."""
+
+
+class MaskRcnnOptions(Options):
+    """Options of both Mask R-CNN forms: class 0 is the background in both."""
+
+    first_label: int = 1
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="A pixel belongs to the object above this.")
+
+
+def read_torchvision(outputs: Outputs, fit: Fit, need: Need, options: MaskRcnnOptions) -> Prediction:
+    """As torchvision exports it: boxes (n, 4), labels (n,), scores (n,), masks (n, 1, H, W).
+
+    Boxes are pixels of the canvas. Masks are probabilities, already pasted into the canvas (H and W
+    are its size), or still one small square per box when the export left the pasting out.
+    Labels are COCO's sparse numbers 1..90: set ``raw_ids``.
+    """
+    return _instances(outputs, fit, need, options)
+
+
+def read_zoo(outputs: Outputs, fit: Fit, need: Need, options: MaskRcnnOptions) -> Prediction:
+    """As in the ONNX Model Zoo (MaskRCNN-12): boxes (n, 4), labels (n,), scores (n,), masks (n, 1, 28, 28).
+
+    Boxes are pixels of the canvas, labels 1..80 without gaps, and the outputs have numbers for
+    names, so they are taken in this order. Masks are probabilities over each box.
+    """
+    return _instances(outputs, fit, need, options)
+
+
+def _instances(outputs: Outputs, fit: Fit, need: Need, options: MaskRcnnOptions) -> Prediction:
+    xyxy = expect(pick(outputs, options, "boxes"), (None, 4), "boxes")
+    label = label_ids(expect(pick(outputs, options, "labels", 1), (len(xyxy),), "labels"), need, options)
+    score = np.asarray(expect(pick(outputs, options, "scores", 2), (len(xyxy),), "scores"), np.float32)
+    rows = passes(score, label, need)
+    rows = rows[boxes.strongest(score[rows], need.max_results)]
+    found, rows = place(xyxy[rows], score[rows], label[rows], fit, rows)
+    if not need.masks:
+        return found
+    stack = pick(outputs, options, "masks", 3)
+    if stack.ndim == 5:
+        stack = stack[0]
+    stack = stack[:, 0] if stack.ndim == 4 else stack
+    expect(stack, (len(xyxy), None, None), "masks")
+    pasted = stack.shape[1:] == (fit.canvas_height, fit.canvas_width)
+
+    def cut(position: int, region: masks.Region) -> Mask:
+        field, row = np.asarray(stack[rows[position]], np.float32), rows[position]
+        if pasted:
+            return masks.paste(field, canvas_extent(fit), region, options.threshold, outside=None)
+        extent = original_extent(fit, xyxy[row].tolist())
+        return masks.paste(field, extent, region, options.threshold, outside=0.0)
+
+    return Segments(found, cut_all(found, fit, cut))
+
+
+def cut_all(found: Detections, fit: Fit, cut: Callable[[int, masks.Region], Mask]) -> tuple[Mask, ...]:
+    """One trimmed mask per object, strongest first, until PIXELS_MAX is spent; the rest get EMPTY."""
+    spent = 0
+    done = []
+    for position, (x1, y1, x2, y2) in enumerate(found.xyxy.tolist()):
+        region = masks.region_of((x1, y1, x2, y2), fit.width, fit.height)
+        spent += (region[2] - region[0]) * (region[3] - region[1])
+        done.append(masks.trim(cut(position, region)) if spent <= PIXELS_MAX else masks.EMPTY)
+    return tuple(done)
+
+
+def canvas_extent(fit: Fit) -> masks.Extent:
+    """Where the whole canvas lies, in continuous pixels of the original (it may reach beyond it)."""
+    return original_extent(fit, [0, 0, fit.canvas_width, fit.canvas_height])
+
+
+def original_extent(fit: Fit, xyxy: list[float]) -> masks.Extent:
+    """A canvas box in pixels of the original, not clipped, and never without an area."""
+    x1, x2 = ((x - fit.left) / fit.scale_x for x in xyxy[::2])
+    y1, y2 = ((y - fit.top) / fit.scale_y for y in xyxy[1::2])
+    return x1, y1, max(x2, x1 + 1e-3), max(y2, y1 + 1e-3)
+
+
+class PrototypeOptions(GridOptions):
+    """Options of prototype masks."""
+
+    coefficients: int = Field(
+        default=32, gt=0, le=256, description="Mask coefficients at the end of each row."
+    )
+
+
+def read_prototypes(outputs: Outputs, fit: Fit, need: Need, options: PrototypeOptions) -> Prediction:
+    """YOLACT-like (arXiv:1904.02689): rows (cells, 5 + classes + k) and prototypes (k, h, w).
+
+    The first columns are those of the head ``yolox``. The mask's logit at a cell of the prototypes,
+    which tile the canvas, is the sum of prototypes weighted by the row's coefficients; a mask is
+    where it is above 0, inside the box.
+    """
+    rows = expect(pick(outputs, options, "rows"), (None, None), "rows")
+    plain = rows[:, : -options.coefficients]
+    picked, score, label = choose_yolox(plain, need, options)
+    xyxy = decode_yolox(plain, picked, fit, options)
+    found, kept = finish(xyxy, score, label, fit, need, agnostic=options.class_agnostic)
+    if not need.masks:
+        return found
+    bank = expect(pick(outputs, options, "prototypes", 1), (options.coefficients, None, None), "prototypes")
+    weights = np.asarray(rows[picked[kept], -options.coefficients :], np.float32)
+    return Segments(found, _from_prototypes(np.asarray(bank, np.float32), weights, found, fit))
+
+
+def _from_prototypes(bank: Float32, weights: Float32, found: Detections, fit: Fit) -> tuple[Mask, ...]:
+    cell = np.array([fit.canvas_width / bank.shape[2], fit.canvas_height / bank.shape[1]] * 2)
+    reach = np.array([bank.shape[2], bank.shape[1]] * 2)
+    windows = fit.to_canvas(found.xyxy) / cell + (
+        -1,
+        -1,
+        1,
+        1,
+    )  # one cell more: pixels at the edge look there
+    windows[:, :2], windows[:, 2:] = np.floor(windows[:, :2]), np.ceil(windows[:, 2:])
+    window = np.clip(windows, 0, reach).astype(np.intp)
+
+    def cut(position: int, region: masks.Region) -> Mask:
+        x1, y1, x2, y2 = window[position].tolist()
+        part = bank[:, y1:y2, x1:x2]
+        field = (weights[position] @ part.reshape(len(bank), -1)).reshape(part.shape[1:])
+        extent = original_extent(fit, (window[position] * cell).tolist())
+        return masks.paste(field, extent, region, 0.0, outside=None)
+
+    return cut_all(found, fit, cut)

@@ -1,0 +1,146 @@
+"""Detectors whose boxes come out ready, or nearly so: NMS inside, none needed, or plain scored boxes."""
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from sightline.types import Detections, Fit, Float32, Int64
+from sightline.vision import boxes
+from sightline.vision.boxes import Index
+from sightline.vision.heads.grid import top_class
+from sightline.vision.heads.reading import (
+    BoxOptions,
+    Need,
+    Options,
+    Outputs,
+    expect,
+    finish,
+    label_columns,
+    label_ids,
+    passes,
+    pick,
+    place,
+    sigmoid,
+    softmax,
+)
+
+
+class ReadyOptions(Options):
+    """Options of detectors with NMS inside."""
+
+    box_order: Literal["xyxy", "yxyx", "xywh", "cxcywh"] = "xyxy"
+    box_unit: Literal["pixels", "fraction"] = Field(
+        default="pixels", description="Canvas pixels, or fractions of the canvas."
+    )
+    packed: bool = Field(default=False, description="One output 'rows' (n, 6): the box, score, class.")
+
+
+def read_ssd(outputs: Outputs, fit: Fit, need: Need, options: ReadyOptions) -> Detections:
+    """SSD and all others with NMS inside: boxes (n, 4), labels (n,), scores (n,), optional count ().
+
+    Outputs are found by their role's name, by ``options.outputs``, else in the order boxes, labels,
+    scores. Rows from ``count`` on are filling and are not read.
+    """
+    if options.packed:
+        rows = expect(pick(outputs, options, "rows"), (None, 6), "rows")
+        raw, score, number = rows[:, :4], rows[:, 4], rows[:, 5]
+    else:
+        raw = expect(pick(outputs, options, "boxes"), (None, 4), "boxes")
+        number = expect(pick(outputs, options, "labels", 1), (len(raw),), "labels")
+        score = expect(pick(outputs, options, "scores", 2), (len(raw),), "scores")
+    if "count" in options.outputs:
+        score = score[: int(np.asarray(pick(outputs, options, "count")).reshape(-1)[0])]
+    label = label_ids(number[: len(score)], need, options)
+    score = np.asarray(score, np.float32)
+    rows = passes(score, label, need)
+    rows = rows[boxes.strongest(score[rows], boxes.CANDIDATES)]
+    xyxy = on_canvas(np.asarray(raw[rows], np.float32), fit, options.box_order, options.box_unit)
+    return _best(xyxy, score[rows], label[rows], fit, need)
+
+
+class DetrOptions(Options):
+    """Options of the DETR family."""
+
+    activation: Literal["softmax", "sigmoid"] = Field(
+        default="softmax", description="softmax: DETR. sigmoid: Deformable DETR, RT-DETR and their kin."
+    )
+    background: Literal["last", "none"] = Field(
+        default="last", description="softmax only: the last class means 'no object'."
+    )
+
+
+def read_detr(outputs: Outputs, fit: Fit, need: Need, options: DetrOptions) -> Detections:
+    """DETR (arXiv:2005.12872): logits (queries, classes), pred_boxes (queries, 4) = cx, cy, w, h in 0..1.
+
+    No NMS: each query is one object. With sigmoid every pair of query and class competes, as in
+    Deformable DETR (arXiv:2010.04159).
+    """
+    logits = np.asarray(expect(pick(outputs, options, "logits"), (None, None), "logits"), np.float32)
+    raw = expect(pick(outputs, options, "pred_boxes", 1), (len(logits), 4), "pred_boxes")
+    if options.activation == "sigmoid":
+        query, score, label = _pairs(label_columns(sigmoid(logits), need, options, "logits"), need)
+    else:
+        probability = softmax(logits)
+        if options.background == "last":
+            probability = probability[:, :-1]
+        columns = label_columns(probability, need, options, "logits")
+        one = np.ones(len(columns), np.float32)
+        query, score, label = top_class(columns, one, np.arange(len(columns), dtype=np.intp), need)
+    xyxy = on_canvas(np.asarray(raw[query], np.float32), fit, "cxcywh", "fraction")
+    return _best(xyxy, score, label, fit, need)
+
+
+def _pairs(columns: Float32, need: Need) -> tuple[Index, Float32, Int64]:
+    """All (query, class) pairs that pass, at most CANDIDATES, strongest first."""
+    flat = columns.reshape(-1)
+    label = np.arange(len(flat), dtype=np.int64) % columns.shape[1]
+    pairs = passes(flat, label, need)
+    pairs = pairs[boxes.strongest(flat[pairs], boxes.CANDIDATES)]
+    return pairs // columns.shape[1], flat[pairs], label[pairs]
+
+
+class UltraFaceOptions(BoxOptions):
+    """Options of UltraFace."""
+
+    first_label: int = 1
+    box_order: Literal["xyxy", "yxyx", "xywh", "cxcywh"] = "xyxy"
+    box_unit: Literal["pixels", "fraction"] = "fraction"
+
+
+def read_ultraface(outputs: Outputs, fit: Fit, need: Need, options: UltraFaceOptions) -> Detections:
+    """Scored boxes without NMS: scores (n, background + classes), boxes (n, 4).
+
+    UltraFace (github.com/Linzaer/Ultra-Light-Fast-Generic-Face-Detector-1MB) gives fractions and two
+    classes, background and face.
+    """
+    scores = expect(pick(outputs, options, "scores"), (None, None), "scores")
+    raw = expect(pick(outputs, options, "boxes", 1), (len(scores), 4), "boxes")
+    columns = label_columns(np.asarray(scores, np.float32), need, options, "scores")
+    one = np.ones(len(columns), np.float32)
+    rows, score, label = top_class(columns, one, np.arange(len(columns), dtype=np.intp), need)
+    xyxy = on_canvas(np.asarray(raw[rows], np.float32), fit, options.box_order, options.box_unit)
+    return finish(xyxy, score, label, fit, need, agnostic=options.class_agnostic)[0]
+
+
+def on_canvas(raw: npt.NDArray[Any], fit: Fit, order: str, unit: str) -> Float32:
+    """(n, 4) in any usual order and unit -> xyxy in canvas pixels."""
+    match order:
+        case "yxyx":
+            xyxy = raw[:, [1, 0, 3, 2]]
+        case "xywh":
+            xyxy = np.concatenate([raw[:, :2], raw[:, :2] + raw[:, 2:]], 1)
+        case "cxcywh":
+            xyxy = boxes.from_centre(raw)
+        case _:
+            xyxy = raw
+    if unit == "fraction":
+        xyxy = xyxy * np.array([fit.canvas_width, fit.canvas_height] * 2, np.float32)
+    return np.asarray(xyxy, np.float32)
+
+
+def _best(xyxy: Float32, score: Float32, label: Int64, fit: Fit, need: Need) -> Detections:
+    """Rows already in falling order of score -> at most ``max_results`` detections."""
+    found, _ = place(xyxy, score, label, fit, np.arange(len(score), dtype=np.intp))
+    return found.take(np.arange(min(len(found), need.max_results)))
