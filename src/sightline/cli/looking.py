@@ -54,8 +54,9 @@ def look_at(order: Order, settings: Settings) -> int:
     with Road.open(settings) as road:
         bundle = road.registry.resolve(settings.model or None)
         check_labels(order.ask, bundle)
+        road.pool.get(bundle.reference)  # loading must not count against the deadline of the first picture
         desk = _Desk(road, bundle, order, writer, folder)
-        return desk.work_off(pictures, threads=settings.decoder_count + 2)
+        return desk.work_off(pictures, threads=min(settings.decoder_count + 2, settings.waiting_max))
 
 
 class _Desk:

@@ -22,7 +22,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
 
 
 def rounds(settings: Settings) -> Iterator[Finding]:
-    """Every finding, as soon as it is made. A check that breaks is a finding too, not the end of the round."""
+    """Every finding, as soon as it is made; a check that breaks is a finding too, not the end."""
     for check in CHECKS:
         try:
             yield from check(settings)

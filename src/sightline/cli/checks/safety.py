@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 from sightline.cli.checks.finding import Finding, ok
 from sightline.settings import Settings
@@ -38,7 +39,7 @@ def _address(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "settings",
             "warning",
-            f"host is {settings.host}: everyone in the network can reach the server, and the link is not encrypted.",
+            f"host is {settings.host}: others in the network reach it, and nothing is encrypted.",
             "Keep the key to yourself, and put a proxy with TLS in front; or set host to 127.0.0.1.",
         )
 
@@ -57,27 +58,27 @@ def _hosts(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "settings",
             "problem",
-            "allowed_hosts holds a wildcard, which lets any web page that a visitor opens talk to the server.",
+            "allowed_hosts holds a wildcard, so any web page that a visitor opens may talk to the server.",
             "List the exact names under which the server is reached.",
         )
     if settings.fetch_allow.strip():
         yield Finding(
             "settings",
             "warning",
-            f"fetch_allow lets callers reach these private hosts through Sightline: {settings.fetch_allow}.",
+            f"fetch_allow lets callers reach these private hosts: {settings.fetch_allow}.",
             "Keep only hosts that serve nothing but pictures.",
         )
 
 
 def _limits(settings: Settings) -> Iterator[Finding]:
-    defaults = {item.name: item.default for item in fields(Settings)}
+    defaults: dict[str, Any] = {item.name: item.default for item in fields(Settings)}
     for name in _LIMITS:
         value = getattr(settings, name)
         if value > _TIMES * defaults[name]:
             yield Finding(
                 "settings",
                 "warning",
-                f"{name} is {value:g}, far above its default {defaults[name]:g}; one hostile picture may use it all.",
+                f"{name} is {value:g}, far above the default {defaults[name]:g}; one picture may use it.",
                 f"Lower {name}, unless everyone who can send pictures is trusted.",
             )
 

@@ -67,7 +67,7 @@ def command(settings: Settings, source: Path, as_json: bool, **given: Any) -> No
         rows = [[clean(str(cell)) for cell in proposal] for proposal in report.proposals]
         click.echo(columns(rows, indent="  "))
     click.echo(
-        f"Imported {bundle.reference}: {bundle.task}, {len(bundle.labels)} labels. It ran on two test pictures."
+        f"Imported {bundle.reference}: {bundle.task}, {len(bundle.labels)} labels, proven by a dry run."
     )
     click.echo(f"Try it: sightline predict PHOTO --model {bundle.name}")
 

@@ -53,10 +53,8 @@ def _rows(bundle: "Bundle", versions: list[str]) -> list[list[str]]:
         ["title", bundle.title],
         ["about", manifest.description],
         ["task", bundle.task],
-        [
-            "input",
-            f"{wanted.width} x {wanted.height} {wanted.color}, {wanted.resize}, {wanted.layout} {wanted.dtype}",
-        ],
+        ["input", f"{wanted.width} x {wanted.height} {wanted.color}, {wanted.resize}"],
+        ["tensor", f"{wanted.layout} {wanted.dtype}"],
         ["head", manifest.head.kind],
         ["default score", f"{manifest.thresholds.min_score:g}"],
         ["size", size(bundle.size)],
