@@ -30,6 +30,9 @@ def install(folder: Path, root: Path, taken: Mapping[str, Bundle]) -> str:
     bundle = read_bundle(folder)
     bundle.verify()
     old = taken.get(bundle.version)
+    if old is not None and _is_broken(old):
+        drop(old, root)
+        old = None
     if old is not None and not _same(old, bundle):
         raise ModelRefused(
             f"{bundle.reference} exists already with other content.",
@@ -106,6 +109,24 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _is_broken(old: Bundle) -> bool:
+    """Whether an installed version is damaged, so that an intact copy may take its place."""
+    if old.bundled:
+        return False
+    try:
+        old.verify()
+    except ModelRefused:
+        return True
+    return False
+
+
+def drop(bundle: Bundle, root: Path) -> None:
+    """Take a version off the shelf in one step, then delete it."""
+    trash = root / f"{INCOMING}gone-{os.getpid()}-{time.monotonic_ns()}"
+    bundle.folder.rename(trash)
+    shutil.rmtree(trash, ignore_errors=True)
 
 
 def _same(old: Bundle, new: Bundle) -> bool:

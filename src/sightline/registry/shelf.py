@@ -12,9 +12,7 @@ and a folder's modification time tells other processes that something changed.
 """
 
 import logging
-import os
 import re
-import shutil
 import threading
 import time
 from pathlib import Path
@@ -23,7 +21,7 @@ from typing import TypeAlias
 from sightline.errors import BadOption, ModelRefused, NotFound, SightlineError
 from sightline.manifest import NAME_PATTERN, VERSION_PATTERN
 from sightline.registry.bundle import Bundle, read_bundle
-from sightline.registry.install import ACTIVE_FILE, install, natural, write_text
+from sightline.registry.install import ACTIVE_FILE, drop, install, natural, write_text
 from sightline.registry.scan import Signature, scan, settled, signature
 from sightline.settings import Settings
 
@@ -40,7 +38,8 @@ class Registry:
         self._default = settings.model
         self._root = settings.data_path / "models"
         self._bundled = bundled or Path(__file__).resolve().parent.parent / "bundled"
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._changing = threading.Lock()
         self._index: dict[str, dict[str, Bundle]] = {}
         self._problems: list[str] = []
         self._signature: Signature | None = None
@@ -107,7 +106,7 @@ class Registry:
             ModelRefused: The folder is no sound bundle, or this version exists with other content.
             StorageFull: No room; nothing has changed.
         """
-        with self._lock:
+        with self._changing:
             taken = self._fresh().get(read_bundle(folder).name, {})
             target = install(folder, self._root, taken)
             self._forget()
@@ -120,7 +119,7 @@ class Registry:
             NotFound: No such model or version.
             ModelRefused: Its weights are damaged; the old version stays.
         """
-        with self._lock:
+        with self._changing:
             bundle = self.resolve(f"{name}@{version}")
             (self._root / name).mkdir(parents=True, exist_ok=True)
             write_text(self._root / name / ACTIVE_FILE, version)
@@ -134,7 +133,7 @@ class Registry:
             NotFound: No such model or version.
             BadOption: It ships with Sightline.
         """
-        with self._lock:
+        with self._changing:
             wanted = [self.find(f"{name}@{version}")] if version else self.versions(name)
             gone = [bundle for bundle in wanted if not bundle.bundled]
             if not gone:
@@ -159,9 +158,7 @@ class Registry:
         return tuple(sentences)
 
     def _drop(self, bundle: Bundle) -> None:
-        trash = self._root / f".incoming-gone-{os.getpid()}-{time.monotonic_ns()}"
-        bundle.folder.rename(trash)
-        shutil.rmtree(trash, ignore_errors=True)
+        drop(bundle, self._root)
         home = self._root / bundle.name
         if bundle.active:
             (home / ACTIVE_FILE).unlink(missing_ok=True)
@@ -228,7 +225,8 @@ class Registry:
             return self._index
 
     def _forget(self) -> None:
-        self._signature, self._looked_s = None, float("-inf")
+        with self._lock:
+            self._signature, self._looked_s = None, float("-inf")
 
 
 def _active(versions: dict[str, Bundle]) -> Bundle:

@@ -24,6 +24,7 @@ PORTS_MAX = 64
 SIDE_MAX = 1 << 20
 ELEMENTS_MAX = 1 << 28
 NAME_MAX = 512
+METADATA_MAX = 200_000
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
 """Operators that ONNX Runtime has inside; every other domain would need a library of strangers."""
 
@@ -69,7 +70,9 @@ def inspect_file(path: Path) -> Facts:
         parameters=parameters,
         operators=tuple(sorted(operators)),
         quantised=any("Quantize" in name or "QLinear" in name for name in operators),
-        metadata=tuple((_clean(item.key), _clean(item.value)) for item in list(model.metadata_props)[:32]),
+        metadata=tuple(
+            (_clean(item.key), item.value[:METADATA_MAX]) for item in list(model.metadata_props)[:32]
+        ),
     )
 
 
@@ -79,7 +82,7 @@ def _parse(path: Path) -> Any:
         model.ParseFromString(path.read_bytes())
     except (DecodeError, RuntimeError, ValueError) as error:
         raise ModelRefused(
-            "The file is not a whole ONNX model: it cannot be parsed, so it is cut, damaged or something else.",
+            "The file is not a whole ONNX model: it is cut, damaged or something else.",
             next_step="Copy or export it again and compare its SHA-256 with the publisher's.",
         ) from error
     return model
