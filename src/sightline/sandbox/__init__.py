@@ -2,12 +2,12 @@
 
 Two doors, one wire:
 
-- ``run_once``: one importable function in a fresh interpreter, for rare and heavy work (a model from a stranger);
+- ``run_once``: one importable function in a fresh interpreter, for rare and heavy work (a stranger's model);
 - ``Pool``: a few warm children for short work (pictures), replaced when they die or overrun.
 
 What every child has: limits of memory, processor time and wall time, no environment but a few harmless
-variables, no descriptors but its own, no core dumps, no new privileges, and the end of its parent as its own
-end. A child of a pool can also open nothing: no file, no socket, no process.
+variables, no descriptors but its own, no core dumps, no new privileges, and it ends when its parent ends.
+A child of a pool can also open nothing: no file and no socket.
 
 A child is not believed either. Its answers are unpickled with a list of harmless types (``wire``), never run.
 """

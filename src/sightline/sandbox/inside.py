@@ -33,7 +33,7 @@ _TRIM_AFTER_S: Final = 0.03
 
 FORK: Final = b"F"
 BURY: Final = b"B"
-READY: Final = struct.Struct("<q")
+NUMBER: Final = struct.Struct("<q")
 
 
 def once(socket_fd: int, memory_fd: int, memory_mb: int) -> None:
@@ -52,20 +52,23 @@ def once(socket_fd: int, memory_fd: int, memory_mb: int) -> None:
 
 
 def nursery(control_fd: int, modules: Iterable[str], memory_mb: int) -> None:
-    """Import ``modules``, call their ``warm_up``, then fork and bury children until the control socket closes."""
+    """Import ``modules``, warm them up, then fork and bury children until the control socket closes."""
     control = socket.socket(fileno=control_fd)
     for name in modules:
         importlib.import_module(name).warm_up()
     gc.collect()
     gc.freeze()
+    children: set[int] = set()
     while True:
         order, handed, _, _ = socket.recv_fds(control, 64, 2)
         if not order:
             os._exit(0)  # the server is gone; the children follow through PR_SET_PDEATHSIG
         if order[:1] == FORK:
-            control.send(READY.pack(_fork(control, handed, memory_mb)))
+            pid = _fork(control, handed, memory_mb)
+            children.add(pid)
+            control.send(NUMBER.pack(pid))
         else:
-            control.send(READY.pack(_bury(READY.unpack(order[1:])[0])))
+            control.send(NUMBER.pack(_bury(NUMBER.unpack(order[1:])[0], children)))
 
 
 def _fork(control: socket.socket, handed: list[int], memory_mb: int) -> int:
@@ -99,13 +102,13 @@ def _child(control: socket.socket, handed: list[int], memory_mb: int, nursery_pi
         del job
 
 
-def _bury(pid: int) -> int:
+def _bury(pid: int, children: set[int]) -> int:
     """Make sure that a child is dead; its wait status."""
-    try:
-        os.kill(pid, signal.SIGKILL)  # it is ours and not yet waited for, so the number is still its own
-        return os.waitpid(pid, 0)[1]
-    except (ProcessLookupError, ChildProcessError):
+    if pid not in children:
         return 0
+    children.remove(pid)
+    os.kill(pid, signal.SIGKILL)  # it was not yet waited for, so the number is still its own
+    return os.waitpid(pid, 0)[1]
 
 
 def _work(channel: Channel, job: tuple[Any, tuple[Any, ...], float]) -> None:
@@ -160,7 +163,7 @@ def _limit(memory_mb: int, descriptors: int | None) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """The start of a fresh interpreter: ``once <socket> <memory> <MB>`` or ``nursery <socket> <MB> <module>…``."""
+    """Live one of two lives: ``once <socket> <memory> <MB>`` or ``nursery <socket> <MB> <module>…``."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     if arguments[0] == "once":
         once(*map(int, arguments[1:4]))

@@ -20,8 +20,8 @@ def run_once(function: Callable[..., T], *args: Any, limits: Limits = _DEFAULT) 
     """Run ``function(*args)`` in a fresh interpreter and return what it returns.
 
     The function is named by module, so it must be importable; arguments and answer are pickled. The answer
-    may hold plain values, arrays and frozen values of Sightline. The memory limit counts from after the import
-    of the function's module; libraries that the function imports later count against it.
+    may hold plain values, arrays and frozen values of Sightline. The memory limit counts from after the
+    import of the function's module; libraries that the function imports later count against it.
 
     Raises:
         SightlineError: Whatever of that family the function raised.
@@ -57,7 +57,9 @@ def read(answer: Any) -> Any:
             error.memory = True
             raise error
         case ("failed", str() as reason):
-            raise ChildDied(f"The child failed: {reason}")
+            error = ChildDied(f"The function failed: {reason}")
+            error.failed = True
+            raise error
     raise ChildDied("The child gave an answer that makes no sense.")
 
 

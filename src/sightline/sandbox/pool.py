@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sightline.errors import Busy, SightlineError
-from sightline.sandbox.inside import BURY, FORK, READY
+from sightline.sandbox.inside import BURY, FORK, NUMBER
 from sightline.sandbox.once import died, read
 from sightline.sandbox.start import start
-from sightline.sandbox.wire import Channel, ChildDied, ChildTimeout, Hangup, Limits
+from sightline.sandbox.wire import Channel, ChildTimeout, Hangup, Limits
 
 T = TypeVar("T")
 
@@ -55,7 +55,9 @@ class _Nursery:
             try:
                 return self._fork()
             except OSError as error:
-                raise ChildDied("The decode processes cannot be started; the log has the reason.") from error
+                raise SightlineError(
+                    "The child processes cannot be started; the log has the reason."
+                ) from error
 
     def _fork(self) -> _Child:
         ours, theirs = Channel.pair()
@@ -70,16 +72,19 @@ class _Nursery:
 
     def bury(self, pid: int) -> int:
         """Kill a child if it still lives; its return code, negative for a signal, 0 if nobody knows."""
-        with self._lock, suppress(OSError):
-            self._control.send(BURY + READY.pack(pid))
-            return os.waitstatus_to_exitcode(self._reply())
+        with self._lock:
+            try:
+                self._control.send(BURY + NUMBER.pack(pid))
+                return os.waitstatus_to_exitcode(self._reply())
+            except OSError:
+                self._stop()  # out of step: its children end with it, the next fork starts another
         return 0
 
     def _reply(self) -> int:
         reply = self._control.recv(64)
-        if len(reply) != READY.size:
+        if len(reply) != NUMBER.size:
             raise ConnectionResetError("The nursery is gone.")
-        return int(READY.unpack(reply)[0])
+        return int(NUMBER.unpack(reply)[0])
 
     def _stop(self) -> None:
         self._control.close()
@@ -99,8 +104,8 @@ class _Nursery:
 class Pool:
     """Up to ``size`` warm children that run importable functions, one job at a time each.
 
-    Starts with one child, grows while all are busy and shrinks to one after ``idle_s`` without need. ``modules``
-    are imported before the first fork and have a function ``warm_up()`` each. Thread-safe.
+    Grows from none while all are busy and shrinks to one after ``idle_s`` without need. ``modules`` are
+    imported before the first fork and have a function ``warm_up()`` each. Thread-safe.
     """
 
     def __init__(
@@ -142,7 +147,8 @@ class Pool:
             self._replace(child)
             raise ChildTimeout(f"The job was killed after {self._limits.wall_s:g} s.") from error
         except Hangup as error:
-            raise died(self._replace(child)) from error
+            ended = died(self._replace(child))
+            raise _closed() if self._closed else ended from error
         except BaseException:  # KeyboardInterrupt and the like: the child is in the middle of a job
             self._replace(child)
             raise
@@ -150,7 +156,7 @@ class Pool:
         return read(answer)  # type: ignore[no-any-return]
 
     def close(self) -> None:
-        """End all children. Running jobs fail with ``ChildDied``."""
+        """End all children. Running jobs fail with ``Busy``."""
         with self._changed:
             self._closed = True
             idle, self._idle = self._idle, []
@@ -182,9 +188,9 @@ class Pool:
                     self._count += 1
                     break
                 if not self._changed.wait(deadline - time.monotonic()):
-                    raise Busy("All decoders are busy.")
+                    raise Busy("All child processes are busy with other jobs.")
             else:
-                raise Busy("The decoders are closed: the server is stopping.")
+                raise _closed()
         try:
             return self._nursery.fork()
         except BaseException:
@@ -223,9 +229,15 @@ class Pool:
                 if self._closed or self._count <= 1:
                     self._tidier = None
                     return
-                longest = self._idle[0] if self._idle else None  # the list is a stack: the bottom rests longest
+                longest = (
+                    self._idle[0] if self._idle else None
+                )  # the list is a stack: the bottom rests longest
                 if longest is None or time.monotonic() - longest.idle_since < self._idle_s:
                     continue
                 self._idle.pop(0)
             with suppress(SightlineError):
                 self._replace(longest)
+
+
+def _closed() -> Busy:
+    return Busy("The child processes are gone: the server is stopping.")

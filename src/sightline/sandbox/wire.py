@@ -1,12 +1,12 @@
 """How parent and child talk: a notice over a socket, the bytes through a file in memory.
 
-A message is a pickle (protocol 5) and its large buffers. Both lie one after the other in a memory file that
-the two share (``memfd_create``); the socket carries only their lengths. Pixels are therefore copied twice,
-once in and once out, and never pass through a pipe. The file is read and written, not mapped: a child that cuts
-it short gives its parent a short read, where a mapping would give it SIGBUS.
+A message is a pickle (protocol 5) and its large buffers. Both lie one after the other in a memory file
+that the two share (``memfd_create``); the socket carries only their lengths. Pixels are therefore copied
+twice, once in and once out, and never pass through a pipe. The file is read and written, not mapped: a
+child that cuts it short gives its parent a short read, where a mapping would give it SIGBUS.
 
-The child trusts its parent. The parent does not trust the child: answers may hold plain values, arrays, frozen
-values of Sightline and its errors, and nothing that runs.
+The child trusts its parent. The parent does not trust the child: answers may hold plain values, arrays,
+frozen values of Sightline and its errors, and nothing that runs.
 """
 
 import os
@@ -43,14 +43,16 @@ class ChildTimeout(SightlineError):
 class ChildDied(SightlineError):
     """The child ended without an answer, or its function failed in a way that is no error of Sightline.
 
-    ``signal`` is the signal that ended it, 0 if none did; ``memory`` is true where it ran out of memory.
+    ``signal`` is the signal that ended it, 0 if none did; ``memory`` is true where it ran out of memory,
+    ``failed`` where the function raised something else.
     """
 
     signal: int = 0
     memory: bool = False
+    failed: bool = False
 
 
-class Hangup(Exception):  # noqa: N818 - an event of the wire, never seen outside the sandbox
+class Hangup(Exception):
     """The other end is gone."""
 
 

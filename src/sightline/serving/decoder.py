@@ -11,7 +11,7 @@ from pickle import PickleBuffer
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
-from sightline.errors import PictureTooComplex, PictureTooLarge
+from sightline.errors import PictureTooComplex, SightlineError
 from sightline.sandbox import ChildDied, ChildTimeout, Pool
 from sightline.sandbox import Limits as JobLimits
 from sightline.settings import Settings
@@ -84,13 +84,12 @@ class Decoder:
         self.close()
 
     def _call(self, task: Callable[..., T], data: bytes, *args: Any) -> T:
-        if len(data) > self._limits.bytes_max:  # not worth the way to a child
-            raise PictureTooLarge(
-                f"The picture has {len(data) / 1e6:.1f} MB, the limit is {self._limits.bytes_max / 1e6:.1f} MB."
-            )
+        codec.check_bytes(data, self._limits)  # a file that is too large is not worth the way to a child
         try:
             return self._pool.call(task, PickleBuffer(data), self._limits, *args)
         except ChildTimeout as error:
             raise PictureTooComplex("Decoding the picture took longer than it may.") from error
         except ChildDied as error:
+            if error.failed:  # not the picture's fault but ours
+                raise SightlineError(f"Sightline failed on the picture. {error.message}") from error
             raise PictureTooComplex(f"Decoding the picture failed and was ended. {error.message}") from error

@@ -36,7 +36,7 @@ class Chip:
 
 
 def clean_text(text: str) -> str:
-    """One line without control characters, directions marks and lone surrogates, at most ``TEXT_MAX`` long."""
+    """One line of at most ``TEXT_MAX``, without control characters, direction marks and surrogates."""
     shown = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in text[: 4 * TEXT_MAX])
     shown = " ".join(shown.split())
     return shown if len(shown) <= TEXT_MAX else shown[: TEXT_MAX - 1] + "…"

@@ -115,10 +115,7 @@ def decode(data: bytes, limits: Limits, hint: Hint = None) -> Frame:
 
 def open_rgb(data: bytes, limits: Limits, hint: Hint = None) -> tuple[Image.Image, Size]:
     """As ``decode``, but Pillow's own picture (mode RGB, upright) and the full (width, height)."""
-    if len(data) > limits.bytes_max:
-        raise PictureTooLarge(
-            f"The picture has {len(data) / 1e6:.1f} MB, the limit is {limits.bytes_max / 1e6:.1f} MB."
-        )
+    check_bytes(data, limits)
     kind = sniff(data)
     try:
         return _read(data, kind, limits, hint)
@@ -133,6 +130,13 @@ def open_rgb(data: bytes, limits: Limits, hint: Hint = None) -> tuple[Image.Imag
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error, KeyError, …
         how = "is cut off before its end" if "truncated" in str(error).lower() else "is damaged"
         raise NotAPicture(f"The {kind.upper()} file {how}; its pixels cannot be read.") from error
+
+
+def check_bytes(data: bytes, limits: Limits) -> None:
+    """Refuse a file over the limit of bytes with ``PictureTooLarge``."""
+    if len(data) > limits.bytes_max:
+        has, most = len(data) / (1 << 20), limits.bytes_max / (1 << 20)
+        raise PictureTooLarge(f"The picture has {has:.1f} MiB, the limit is {most:g} MiB.")
 
 
 def encode(pixels: UInt8, media_type: str, quality: int = 90) -> bytes:
@@ -166,8 +170,8 @@ def warm_up() -> None:
     importlib.import_module("PIL.MpoImagePlugin")  # a JPEG with several pictures turns into it
     for _, module in PLUGINS.values():
         importlib.import_module(module)
-    avif = importlib.import_module("PIL.AvifImagePlugin")
-    avif.DECODE_MAX_THREADS = 1  # one picture, one thread: processes are the parallelism
+    avif: Any = importlib.import_module("PIL.AvifImagePlugin")
+    avif.DEFAULT_MAX_THREADS = 1  # one picture, one thread: processes are the parallelism
 
 
 def _read(data: bytes, kind: str, limits: Limits, hint: Hint) -> tuple[Image.Image, Size]:
@@ -237,8 +241,9 @@ def _check_size(kind: str, width: int, height: int, limits: Limits) -> None:
         )
     most = limits.jpeg_pixels_max if kind == "jpeg" else limits.pixels_max
     if width * height > most:
+        has = width * height / 1e6
         raise PictureTooLarge(
-            f"The picture has {width * height / 1e6:.1f} megapixels, the limit for {kind.upper()} is {most / 1e6:g}."
+            f"The picture has {has:.1f} megapixels; a {kind.upper()} may have at most {most / 1e6:g}."
         )
 
 

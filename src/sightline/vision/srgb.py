@@ -27,7 +27,7 @@ def to_srgb(image: Image.Image) -> Image.Image:
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    """Alpha over white, deep grey to 8 bits, palettes resolved; the modes left are RGB, L, CMYK and odd ones."""
+    """Alpha over white, deep grey to 8 bits, palettes resolved; left are RGB, L, CMYK and odd modes."""
     if image.mode.startswith(("I", "F")):
         return _from_deep(image)
     if image.mode == "1":
@@ -81,7 +81,7 @@ def _through_profile(image: Image.Image, profile: bytes) -> Image.Image:
 
 @lru_cache(maxsize=8)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """The way to sRGB, or None where the profile is sRGB already. Kept: cameras send the same one each time."""
+    """The way to sRGB, or None where the profile is sRGB already. Kept: a camera always sends the same."""
     source = ImageCms.ImageCmsProfile(BytesIO(profile))
     if mode == "RGB" and "srgb" in (source.profile.profile_description or "").lower():
         return None
