@@ -1,0 +1,188 @@
+"""The short trial behind a choice of engine, run as a program: an order in, a choice out (JSON lines).
+
+First every engine and precision with the plain plan, then ways of using the winner. A plan is out
+if it does not agree with ONNX Runtime fp32. Another engine must be clearly faster to win, because
+its memory and its start cost something too.
+"""
+
+import ctypes
+import json
+import signal
+import statistics
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sightline.errors import ModelFailed, SightlineError
+from sightline.manifest import Manifest
+from sightline.runtime import choose
+from sightline.runtime.choose import Choice, Measurement
+from sightline.runtime.engine import Engine, Outputs, Plan, Tensor
+from sightline.runtime.features import this_machine
+from sightline.runtime.parity import difference, sample, tolerance
+from sightline.settings import Settings
+
+ANOTHER_ENGINE = 1.15
+"""How much faster than ONNX Runtime fp32 another engine must be."""
+ANOTHER_USE = 1.08
+"""How much faster than the plain plan batches or fewer lanes must be."""
+_TRY_S = 0.6
+_PR_SET_PDEATHSIG = 1
+
+
+def measure(path: Path, manifest: Manifest, settings: Settings) -> Choice:
+    """Try the candidates in this process.
+
+    Raises:
+        ModelFailed: Not even the first candidate runs.
+    """
+    tensor = sample(manifest.input)
+    base = choose.base_plan(path, manifest, settings)
+    truth = (tensor, _reference(path, manifest, base, tensor))
+    rows = [_try(path, manifest, plan, truth) for plan in candidates(base, settings)]
+    best = pick(rows, ANOTHER_ENGINE)
+    for plan in uses(best.plan, settings):
+        rows.append(_try(path, manifest, plan, truth))
+        best = _better(best, rows[-1], ANOTHER_USE)
+    return Choice(best.plan, explain(best, rows), tuple(rows))
+
+
+def candidates(base: Plan, settings: Settings) -> list[Plan]:
+    """Engines and precisions worth trying with the plain plan; ONNX Runtime fp32 first if it may win."""
+    native = settings.precision == "bf16" or (settings.precision == "auto" and this_machine().bf16)
+    plans = []
+    if settings.engine != "openvino" and not (settings.precision == "bf16" and settings.engine == "auto"):
+        plans.append(base)
+    if settings.engine != "onnxruntime":
+        if settings.precision != "bf16":
+            plans.append(replace(base, engine="openvino"))
+        if native:
+            plans.append(replace(base, engine="openvino", precision="bf16"))
+    return plans
+
+
+def uses(plan: Plan, settings: Settings) -> list[Plan]:
+    """Other ways of using an engine: small batches in every lane, or one lane with large batches."""
+    if plan.lanes == 1 or settings.batch_max == 1:
+        return []
+    few, many = min(4, settings.batch_max), settings.batch_max
+    return [replace(plan, batch=few), replace(plan, lanes=1, wide=False, batch=many)]
+
+
+def pick(rows: list[Measurement], margin: float) -> Measurement:
+    """The first row that no later one beats by ``margin``.
+
+    Raises:
+        ModelFailed: All rows have faults.
+    """
+    good = [row for row in rows if not row.fault]
+    if not good:
+        raise ModelFailed(f"No engine runs the model: {rows[0].fault}")
+    best = good[0]
+    for row in good[1:]:
+        best = _better(best, row, margin)
+    return best
+
+
+def explain(best: Measurement, rows: list[Measurement]) -> str:
+    """Why this plan, in words."""
+    others = [row for row in rows if row.plan != best.plan]
+    told = [f"{row.plan.describe()}: {row.fault or f'{row.images_per_s:.0f}/s'}" for row in others]
+    beaten = f" Against {'; '.join(told)}." if told else ""
+    return f"{best.images_per_s:.0f} pictures/s here with {best.plan.describe()}.{beaten}"
+
+
+def _better(best: Measurement, row: Measurement, margin: float) -> Measurement:
+    return row if not row.fault and row.images_per_s > margin * best.images_per_s else best
+
+
+def _reference(path: Path, manifest: Manifest, base: Plan, tensor: Tensor) -> Outputs | None:
+    """What ONNX Runtime fp32 says; ``None`` if it cannot run the graph."""
+    try:
+        engine = choose.open_engine(path, manifest, Choice(replace(base, lanes=1, wide=False), ""))
+        return engine.run(tensor)
+    except SightlineError:
+        return None
+
+
+def _try(path: Path, manifest: Manifest, plan: Plan, truth: tuple[Tensor, Outputs | None]) -> Measurement:
+    tensor, reference = truth
+    try:
+        engine = choose.open_engine(path, manifest, Choice(plan, ""))
+        if plan.batch > 1 and engine.max_batch == 1:
+            return Measurement(plan, fault="the graph takes one picture at a time")
+        apart = difference(reference, engine.run(tensor), manifest) if reference else 0.0
+        if plan.batch > 1:
+            apart = max(apart, _batched_difference(engine, tensor, manifest))
+    except SightlineError as error:
+        return Measurement(plan, fault=str(error))
+    if apart > tolerance(engine.info.precision):
+        return Measurement(plan, difference=apart, fault=f"it differs by {apart:.2g} from ONNX Runtime fp32")
+    batch = _repeat(tensor, plan.batch)
+    latency = _latency_ms(engine, tensor)
+    return Measurement(plan, _images_per_s(engine, batch, plan), latency, apart)
+
+
+def _batched_difference(engine: Engine, tensor: Tensor, manifest: Manifest) -> float:
+    """Does a picture get the same answer in company? Some graphs say so in their shapes and do not."""
+    alone = engine.run(tensor)
+    other = tensor[:, ..., ::-1].copy()
+    together = engine.run(_repeat(tensor, 2, other))
+    if any(value.ndim == 0 or len(value) != 2 for value in together.values()):
+        return float("inf")
+    first = {name: value[:1] for name, value in together.items()}
+    second = {name: value[1:] for name, value in together.items()}
+    return max(difference(alone, first, manifest), difference(engine.run(other), second, manifest))
+
+
+def _repeat(tensor: Tensor, n: int, other: Tensor | None = None) -> Tensor:
+    return tensor if n == 1 else np.concatenate([tensor] * (n - 1) + [tensor if other is None else other])
+
+
+def _latency_ms(engine: Engine, tensor: Tensor) -> float:
+    times: list[float] = []
+    until = time.perf_counter() + _TRY_S
+    while not times or time.perf_counter() < until:
+        began = time.perf_counter()
+        engine.run(tensor)
+        times.append(time.perf_counter() - began)
+    return 1e3 * statistics.median(times)
+
+
+def _images_per_s(engine: Engine, batch: Tensor, plan: Plan) -> float:
+    counts = [0] * plan.lanes
+    began = time.perf_counter()
+
+    def work(lane: int) -> None:
+        while not counts[lane] or time.perf_counter() < began + _TRY_S:
+            engine.run(batch)
+            counts[lane] += plan.batch
+
+    lanes = [threading.Thread(target=work, args=(lane,)) for lane in range(plan.lanes)]
+    for thread in lanes:
+        thread.start()
+    for thread in lanes:
+        thread.join()
+    return sum(counts) / (time.perf_counter() - began)
+
+
+def main() -> None:
+    """Read one order from standard input, write one choice to standard output."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    order: dict[str, Any] = json.loads(sys.stdin.read())
+    manifest = Manifest.model_validate_json(order["manifest"])
+    try:
+        choice = measure(Path(order["path"]), manifest, Settings(**order["settings"]))
+    except SightlineError as error:
+        sys.stderr.write(f"{error}\n")
+        raise SystemExit(1) from error
+    sys.stdout.write(json.dumps(choice.to_json()) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""OpenVINO: faster on processors with AMX, AVX-512 bf16 or VNNI.
+
+The only module that imports ``openvino``; it is imported only when a model is to run on it,
+because the import alone costs tens of megabytes.
+"""
+
+import queue
+from pathlib import Path
+from typing import Any
+
+import openvino
+from openvino import properties
+
+from sightline.errors import ModelFailed
+from sightline.runtime.engine import (
+    PICTURE_AXES,
+    EngineInfo,
+    Occupancy,
+    Outputs,
+    Plan,
+    Tensor,
+    precision_of,
+    words,
+)
+
+
+class OpenVinoEngine:
+    """One graph in one or two compiled models.
+
+    The *lane* model has one stream for each call side by side (streams share the weights); the
+    *wide* model has a single stream with all threads.
+    """
+
+    def __init__(self, path: Path, plan: Plan, reason: str = "", tensor: str = "") -> None:
+        """Read and compile the graph; ``tensor`` names the input for pictures, or is empty for the first one.
+
+        Raises:
+            ModelFailed: OpenVINO does not take the file; its own words are in the message.
+        """
+        core = openvino.Core()
+        try:
+            model = core.read_model(path)
+            port = model.input(tensor) if tensor else model.input(0)
+            self._shape = port.partial_shape
+            lane = _compile(core, model, plan, plan.lanes)
+            self._lane = _Streams(lane, plan.lanes, port)
+            wide = plan.lanes > 1 and plan.wide
+            self._wide = _Streams(_compile(core, model, plan, 1), 1, port) if wide else None
+        except RuntimeError as error:
+            raise ModelFailed(f"OpenVINO could not open the model: {words(error)}") from error
+        rank = self._shape.rank
+        batched = rank.is_static and len(self._shape) == PICTURE_AXES and self._shape[0].is_dynamic
+        self.max_batch: int | None = None if batched else 1
+        self._occupancy = Occupancy()
+        version = str(openvino.__version__).split("-", maxsplit=1)[0]
+        self.info = EngineInfo(
+            "openvino", version, precision_of(path, plan), plan.threads, reason, plan.lanes
+        )
+
+    def run(self, tensor: Tensor) -> Outputs:
+        """Run the graph on one tensor."""
+        with self._occupancy.enter() as alone:
+            streams = self._wide if alone and self._wide is not None else self._lane
+            try:
+                return streams.run(tensor)
+            except RuntimeError as error:
+                raise ModelFailed(f"OpenVINO could not run the model: {words(error)}") from error
+
+    def close(self) -> None:
+        """Drop the compiled models."""
+        self.__dict__.pop("_lane", None)
+        self.__dict__.pop("_wide", None)
+
+
+class _Streams:
+    """A compiled model and one reusable request for each stream."""
+
+    def __init__(self, compiled: Any, streams: int, port: Any) -> None:
+        self._input = port.get_any_name()
+        self._names = [result.friendly_name.removesuffix("/sink_port_0") for result in _results(compiled)]
+        self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        for _ in range(streams):
+            self._idle.put(compiled.create_infer_request())
+
+    def run(self, tensor: Tensor) -> Outputs:
+        request = self._idle.get()
+        try:
+            values = request.infer({self._input: tensor}, share_inputs=True)
+            return {name: values[index] for index, name in enumerate(self._names)}
+        finally:
+            self._idle.put(request)
+
+
+def _compile(core: Any, model: Any, plan: Plan, streams: int) -> Any:
+    precision = openvino.Type.bf16 if plan.precision == "bf16" else openvino.Type.f32
+    options = {
+        properties.num_streams(): streams,
+        properties.inference_num_threads(): plan.threads,
+        properties.hint.inference_precision(): precision,
+        # Pinned threads cannot move away from a core that somebody else uses.
+        properties.hint.enable_cpu_pinning(): False,
+    }
+    return core.compile_model(model, "CPU", options)
+
+
+def _results(compiled: Any) -> list[Any]:
+    """The nodes whose names are those of the graph's outputs in the ONNX file, in its order."""
+    return [port.node for port in compiled.outputs]

@@ -1,0 +1,213 @@
+"""Loaded models: opened when first asked for, warmed up, and dropped under a memory budget."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sightline.errors import SightlineError
+from sightline.registry import Bundle, Registry
+from sightline.runtime import choose
+from sightline.runtime.choose import Choice
+from sightline.runtime.engine import Engine
+from sightline.serving.batcher import Batcher, Rules
+from sightline.serving.warm import warm_up
+from sightline.settings import Settings
+
+_log = logging.getLogger(__name__)
+_FIXED_BYTES = 16 << 20
+"""What a loaded model costs besides its weights, roughly: sessions, buffers, threads."""
+_RETRY_S = 5.0
+"""How long a model that could not be loaded is refused without trying again."""
+_QUIET_S = 3.0
+"""A model is measured only when nobody has used it for this long."""
+
+
+@dataclass(eq=False)
+class LoadedModel:
+    """A model that answers."""
+
+    bundle: Bundle
+    engine: Engine
+    batcher: Batcher
+    choice: Choice
+    size: int
+    """Bytes that it is held to cost."""
+    used: float = field(default_factory=time.monotonic)
+
+
+class ModelPool:
+    """Names -> loaded models. Thread-safe; one model's loading does not hold up another's."""
+
+    def __init__(self, settings: Settings, registry: Registry, *, tune: bool = False) -> None:
+        self._settings, self._registry = settings, registry
+        self._lock = threading.Lock()
+        self._loaded: dict[str, LoadedModel] = {}
+        self._serving: dict[str, str] = {}
+        self._gates: dict[str, threading.Lock] = {}
+        self._failed: dict[str, tuple[float, SightlineError]] = {}
+        self._stop = threading.Event()
+        if tune and settings.engine == "auto":
+            threading.Thread(target=self._tune, name="tune", daemon=True).start()
+
+    @property
+    def cache_dir(self) -> Path:
+        """Where engine choices are kept."""
+        return self._settings.data_path / "cache" / "engines"
+
+    def get(self, name: str | None = None) -> LoadedModel:
+        """The model for ``name``, ``name@version`` or ``None``, ready to answer.
+
+        When the active version of a name has changed, the one before it goes on answering until
+        the new one is loaded and warm; if that fails, it stays.
+
+        Raises:
+            NotFound: No such model.
+            ModelRefused: Its weights are not what its manifest promises.
+            ModelFailed: No engine opens it.
+        """
+        bundle = self._registry.resolve(name)
+        key = _key(bundle)
+        loaded = self._loaded.get(key)
+        if loaded is None:
+            exact = name is not None and "@" in name
+            before = None if exact else self._loaded.get(self._serving.get(bundle.name, ""))
+            loaded = self._swap(before, bundle) if before else self._load_once(bundle)
+        self._serving.setdefault(bundle.name, key)
+        loaded.used = time.monotonic()
+        return loaded
+
+    def loaded(self) -> list[LoadedModel]:
+        """What is in memory now, the most recently used first."""
+        return sorted(self._loaded.values(), key=lambda item: -item.used)
+
+    def close(self) -> None:
+        """Drop everything; pictures in a line are refused with ``Busy``."""
+        self._stop.set()
+        with self._lock:
+            leaving, self._loaded = list(self._loaded.values()), {}
+        for item in leaving:
+            item.batcher.close(drain=False)
+
+    def _load_once(self, bundle: Bundle) -> LoadedModel:
+        key = _key(bundle)
+        with self._lock:
+            gate = self._gates.setdefault(key, threading.Lock())
+        with gate:
+            known = self._loaded.get(key)
+            if known is not None:
+                return known
+            self._refuse_again(key)
+            try:
+                loaded = self._load(bundle, self._plan(bundle))
+            except SightlineError as error:
+                self._failed[key] = (time.monotonic(), error)
+                raise
+            self._admit(key, loaded)
+            return loaded
+
+    def _refuse_again(self, key: str) -> None:
+        since, error = self._failed.get(key, (float("-inf"), None))
+        if error is not None and time.monotonic() - since < _RETRY_S:
+            raise error
+
+    def _plan(self, bundle: Bundle) -> Choice:
+        path, manifest = bundle.model_path, bundle.manifest
+        known = choose.recall(path, manifest, self._settings, self.cache_dir)
+        return known or choose.default(path, manifest, self._settings)
+
+    def _load(self, bundle: Bundle, choice: Choice) -> LoadedModel:
+        began = time.perf_counter()
+        engine = choose.open_engine(bundle.model_path, bundle.manifest, choice)
+        rules = Rules(
+            min(choice.plan.batch, self._settings.batch_max),
+            self._settings.batch_wait_ms / 1e3,
+            self._settings.waiting_max,
+        )
+        batcher = Batcher(engine, bundle.manifest.input, rules)
+        try:
+            warm_up(batcher, bundle.manifest.input)
+        except SightlineError:
+            batcher.close(drain=False)
+            raise
+        size = bundle.size * (2 if choice.plan.wide else 1) + _FIXED_BYTES
+        _log.info(
+            "Loaded %s in %.2f s (%s).", bundle.reference, time.perf_counter() - began, choice.plan.describe()
+        )
+        return LoadedModel(bundle, engine, batcher, choice, size)
+
+    def _admit(self, key: str, loaded: LoadedModel) -> None:
+        """Put a model in its place and let the least recently used ones go, down to the budget."""
+        with self._lock:
+            stopped = self._stop.is_set()
+            leaving = [loaded] if stopped else [old] if (old := self._loaded.get(key)) else []
+            if not stopped:
+                self._loaded[key] = loaded
+                self._failed.pop(key, None)
+                leaving += self._surplus(loaded)
+        for item in leaving:
+            _retire(item)
+
+    def _surplus(self, newest: LoadedModel) -> list[LoadedModel]:
+        budget = self._settings.memory_mb << 20
+        leaving = []
+        for key, item in sorted(self._loaded.items(), key=lambda pair: pair[1].used):
+            if sum(other.size for other in self._loaded.values()) <= budget:
+                break
+            if item is not newest:
+                leaving.append(self._loaded.pop(key))
+        return leaving
+
+    def _swap(self, before: LoadedModel, bundle: Bundle) -> LoadedModel:
+        """Load a new active version behind the back of the old one, which answers meanwhile."""
+        key = _key(bundle)
+        with self._lock:
+            gate = self._gates.setdefault(key, threading.Lock())
+        failed_at, _ = self._failed.get(key, (float("-inf"), None))
+        if not gate.locked() and time.monotonic() - failed_at >= _RETRY_S:
+            threading.Thread(target=self._replace, args=(before, bundle), daemon=True).start()
+        return before
+
+    def _replace(self, before: LoadedModel, bundle: Bundle) -> None:
+        try:
+            self._load_once(bundle)
+        except SightlineError as error:
+            _log.warning("%s does not load, %s goes on: %s", bundle.reference, before.bundle.reference, error)
+            return
+        self._serving[bundle.name] = _key(bundle)
+        with self._lock:
+            gone = self._loaded.pop(_key(before.bundle), None)
+        if gone is not None:
+            _retire(gone)
+
+    def _tune(self) -> None:
+        """Measure what has not been measured, one model at a time, while it is quiet."""
+        tried: set[str] = set()
+        while not self._stop.wait(1.0):
+            for item in self.loaded():
+                key = _key(item.bundle)
+                if key in tried or item.choice.measured or item.batcher.quiet_s < _QUIET_S:
+                    continue
+                tried.add(key)
+                self._tune_one(item)
+
+    def _tune_one(self, item: LoadedModel) -> None:
+        bundle = item.bundle
+        try:
+            choice = choose.choose(bundle.model_path, bundle.manifest, self._settings, self.cache_dir)
+            if choice.plan == item.choice.plan:
+                item.choice = choice
+                return
+            self._admit(_key(bundle), self._load(bundle, choice))
+        except (SightlineError, OSError) as error:
+            _log.warning("%s stays on %s: %s", bundle.reference, item.choice.plan.describe(), error)
+
+
+def _key(bundle: Bundle) -> str:
+    return f"{bundle.reference} {bundle.digest}"
+
+
+def _retire(item: LoadedModel) -> None:
+    """Let a model finish what is in its line, without anybody waiting for that."""
+    threading.Thread(target=item.batcher.close, name="retire", daemon=True).start()
