@@ -1,6 +1,6 @@
 """Detectors whose boxes come out ready, or nearly so: NMS inside, none needed, or plain scored boxes."""
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,13 +26,18 @@ from sightline.vision.heads.reading import (
     softmax,
 )
 
+BoxOrder: TypeAlias = Literal["auto", "xyxy", "yxyx", "xywh", "cxcywh"]
+
 
 class ReadyOptions(Options):
     """Options of detectors with NMS inside."""
 
-    box_order: Literal["xyxy", "yxyx", "xywh", "cxcywh"] = "xyxy"
-    box_unit: Literal["pixels", "fraction"] = Field(
-        default="pixels", description="Canvas pixels, or fractions of the canvas."
+    box_order: BoxOrder = Field(default="auto", description="auto: yxyx in TensorFlow's form, else xyxy.")
+    box_unit: Literal["auto", "pixels", "fraction"] = Field(
+        default="auto",
+        description="Canvas pixels or fractions of the canvas. auto: pixels when the output is called "
+        "'boxes' (torchvision), fractions when it is 'bboxes' (ONNX Model Zoo) or 'detection_boxes' "
+        "(TensorFlow).",
     )
     packed: bool = Field(default=False, description="One output 'rows' (n, 6): the box, score, class.")
 
@@ -40,9 +45,11 @@ class ReadyOptions(Options):
 def read_ssd(outputs: Outputs, fit: Fit, need: Need, options: ReadyOptions) -> Detections:
     """SSD and all others with NMS inside: boxes (n, 4), labels (n,), scores (n,), optional count ().
 
-    Outputs are found by their role's name, by ``options.outputs``, else in the order boxes, labels,
-    scores. Rows from ``count`` on are filling and are not read.
+    Outputs are found by ``options.outputs``, by their role's name, by the names of TensorFlow's
+    object detection models, else in the order boxes, labels, scores. Rows from ``count`` on are
+    filling and are not read.
     """
+    outputs, options = _known_form(outputs, options)
     if options.packed:
         rows = expect(pick(outputs, options, "rows"), (None, 6), "rows")
         raw, score, number = rows[:, :4], rows[:, 4], rows[:, 5]
@@ -50,7 +57,7 @@ def read_ssd(outputs: Outputs, fit: Fit, need: Need, options: ReadyOptions) -> D
         raw = expect(pick(outputs, options, "boxes"), (None, 4), "boxes")
         number = expect(pick(outputs, options, "labels", 1), (len(raw),), "labels")
         score = expect(pick(outputs, options, "scores", 2), (len(raw),), "scores")
-    if "count" in options.outputs:
+    if "count" in options.outputs or "count" in outputs:
         score = score[: int(np.asarray(pick(outputs, options, "count")).reshape(-1)[0])]
     label = label_ids(number[: len(score)], need, options)
     score = np.asarray(score, np.float32)
@@ -58,6 +65,32 @@ def read_ssd(outputs: Outputs, fit: Fit, need: Need, options: ReadyOptions) -> D
     rows = rows[boxes.strongest(score[rows], boxes.CANDIDATES)]
     xyxy = on_canvas(np.asarray(raw[rows], np.float32), fit, options.box_order, options.box_unit)
     return _best(xyxy, score[rows], label[rows], fit, need)
+
+
+_TENSORFLOW = {
+    "detection_boxes": "boxes",
+    "detection_classes": "labels",
+    "detection_scores": "scores",
+    "num_detections": "count",
+}
+
+
+def _known_form(outputs: Outputs, options: ReadyOptions) -> tuple[Outputs, ReadyOptions]:
+    """Roles for the names of TensorFlow and the ONNX Model Zoo; order and unit where they say 'auto'."""
+    plain = {name.split(":")[0]: name for name in outputs}
+    tensorflow = "detection_boxes" in plain
+    if tensorflow:
+        outputs = dict(outputs) | {
+            role: outputs[plain[name]] for name, role in _TENSORFLOW.items() if name in plain
+        }
+    fractions = tensorflow or "bboxes" in plain
+    changes = {
+        "box_order": ("yxyx" if tensorflow else "xyxy") if options.box_order == "auto" else options.box_order,
+        "box_unit": ("fraction" if fractions else "pixels")
+        if options.box_unit == "auto"
+        else options.box_unit,
+    }
+    return outputs, options.model_copy(update=changes)
 
 
 class DetrOptions(Options):
@@ -72,13 +105,13 @@ class DetrOptions(Options):
 
 
 def read_detr(outputs: Outputs, fit: Fit, need: Need, options: DetrOptions) -> Detections:
-    """DETR (arXiv:2005.12872): logits (queries, classes), pred_boxes (queries, 4) = cx, cy, w, h in 0..1.
+    """DETR (arXiv:2005.12872): logits (queries, classes), boxes (queries, 4) = cx, cy, w, h in 0..1.
 
     No NMS: each query is one object. With sigmoid every pair of query and class competes, as in
     Deformable DETR (arXiv:2010.04159).
     """
     logits = np.asarray(expect(pick(outputs, options, "logits"), (None, None), "logits"), np.float32)
-    raw = expect(pick(outputs, options, "pred_boxes", 1), (len(logits), 4), "pred_boxes")
+    raw = expect(pick(outputs, options, "boxes", 1), (len(logits), 4), "boxes")
     if options.activation == "sigmoid":
         query, score, label = _pairs(label_columns(sigmoid(logits), need, options, "logits"), need)
     else:
@@ -105,7 +138,7 @@ class UltraFaceOptions(BoxOptions):
     """Options of UltraFace."""
 
     first_label: int = 1
-    box_order: Literal["xyxy", "yxyx", "xywh", "cxcywh"] = "xyxy"
+    box_order: BoxOrder = "xyxy"
     box_unit: Literal["pixels", "fraction"] = "fraction"
 
 

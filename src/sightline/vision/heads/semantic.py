@@ -25,10 +25,12 @@ class SemanticOptions(Options):
 
 
 class DeepLabOptions(SemanticOptions):
-    """Options of models with one logit per class and pixel; class 0 is the background."""
+    """Options of models with one logit per class and pixel."""
 
-    first_label: int = 1
-    layout: Literal["NHWC", "NCHW"] = Field(default="NHWC", description="Order of the output's axes.")
+    background: int = Field(default=0, ge=-1, description="The class that is nothing; -1: there is none.")
+    layout: Literal["auto", "NHWC", "NCHW"] = Field(
+        default="auto", description="Order of the output's axes; auto: the classes are where their number is."
+    )
 
 
 class BodyPixOptions(SemanticOptions):
@@ -40,27 +42,51 @@ class BodyPixOptions(SemanticOptions):
 def read_deeplab(outputs: Outputs, fit: Fit, need: Need, options: DeepLabOptions) -> Prediction:
     """DeepLab (arXiv:1802.02611) and its kin: logits (h, w, classes) or (classes, h, w) that tile the canvas.
 
-    A pixel belongs to its strongest class. Between cells the margin over the runner-up is
-    interpolated, so outlines are smooth. Score: the mean probability over the segment.
-    Classes before ``first_label`` (or absent from ``raw_ids``) are backgrounds.
+    A pixel belongs to its strongest class (the first of equals). Between cells the lead over the
+    runner-up is interpolated, so outlines are smooth. Score: the mean probability over the segment.
     """
-    logits = expect(pick(outputs, options, "logits"), (None, None, None), "logits")
-    logits = np.asarray(logits if options.layout == "NHWC" else np.moveaxis(logits, 0, -1), np.float32)
-    classes = logits.shape[-1]
-    wanted = max(classes, *options.raw_ids) if options.raw_ids else need.labels + options.first_label
-    expect(logits, (None, None, wanted), "logits")
-    logits, extent = _inside(logits, fit)
-    best = logits.argmax(-1)
+    planes, extent = _inside(_planes(outputs, need, options), fit)
+    top = planes.max(0)
+    free = np.ones(top.shape, np.bool_)
+    owners: list[tuple[int, int, Bool]] = []
+    for raw, label in enumerate(label_ids(np.arange(len(planes)), need, options).tolist()):
+        where = (planes[raw] == top) & free
+        free &= ~where
+        if raw != options.background and label >= 0:
+            owners += [(raw, label, part) for part in _parts(where, options, top.size)]
+    lead, probability = _certainty(planes, top, owners)
     parts = []
-    for raw in np.unique(best):
-        label = int(label_ids(np.array([raw]), need, options)[0])
-        if label < 0:
-            continue
-        for where in _parts(best == raw, options, logits.shape[0] * logits.shape[1]):
-            chosen = logits[where]
-            probability = 1 / np.exp(chosen - chosen[:, raw : raw + 1]).sum(1)
-            parts.append((float(probability.mean()), label, _margin(logits, int(raw), where), where))
+    for raw, label, where in owners:
+        field = np.where(where, lead, -np.abs(planes[raw] - top))
+        np.copyto(field, -lead, where=(planes[raw] == top) & ~where)  # another region of this class
+        parts.append((float(probability[where].mean()), label, field, where))
     return _segments(parts, extent, fit, need)
+
+
+def _planes(outputs: Outputs, need: Need, options: DeepLabOptions) -> Float32:
+    """(classes, h, w), one plane after the other in memory."""
+    logits = np.asarray(expect(pick(outputs, options, "logits"), (None, None, None), "logits"), np.float32)
+    fewest = max(options.raw_ids, default=need.labels + options.first_label - 1) + 1
+    last = options.layout == "NHWC" or (options.layout == "auto" and logits.shape[0] != fewest)
+    planes = np.ascontiguousarray(np.moveaxis(logits, -1, 0) if last else logits)
+    gaps = len(options.raw_ids) > 0 and len(planes) >= fewest
+    expect(planes, (None if gaps else fewest, None, None), "logits (classes, rows, columns)")
+    return planes
+
+
+def _certainty(planes: Float32, top: Float32, owners: list[tuple[int, int, Bool]]) -> tuple[Float32, Float32]:
+    """(h, w) lead of the best class over the runner-up and its probability; computed where parts are."""
+    owner = np.full(top.size, -1, np.int64)
+    for raw, _, where in owners:
+        owner[where.reshape(-1)] = raw
+    cells = np.flatnonzero(owner >= 0)
+    logits = np.take(planes.reshape(len(planes), -1), cells, axis=1)
+    logits -= top.reshape(-1)[cells]
+    lead, probability = np.zeros(top.size, np.float32), np.zeros(top.size, np.float32)
+    probability[cells] = 1 / np.exp(logits).sum(0)
+    logits[owner[cells], np.arange(len(cells))] = -np.inf
+    lead[cells] = -logits.max(0, initial=-1e4)
+    return lead.reshape(top.shape), probability.reshape(top.shape)
 
 
 def read_bodypix(outputs: Outputs, fit: Fit, need: Need, options: BodyPixOptions) -> Prediction:
@@ -129,19 +155,12 @@ def _parts(where: Bool, options: SemanticOptions, cells: int) -> Iterator[Bool]:
     return (part for part in whole if np.count_nonzero(part) > options.min_area * cells)
 
 
-def _margin(logits: Float32, raw: int, where: Bool) -> Float32:
-    """Lead over the runner-up inside the part, what is missing to the winner (negative) elsewhere."""
-    others = np.delete(logits, raw, axis=-1).max(-1)
-    lead = logits[..., raw] - others
-    return np.asarray(np.where(where, lead, -np.abs(lead)), np.float32)
-
-
-def _inside(logits: Float32, fit: Fit) -> tuple[Float32, masks.Extent]:
+def _inside(planes: Float32, fit: Fit) -> tuple[Float32, masks.Extent]:
     """The cells that see the picture, without padding, and where they lie in the original."""
-    height, width = logits.shape[:2]
+    height, width = planes.shape[1:]
     step_x, step_y = fit.canvas_width / width, fit.canvas_height / height
     x1, y1 = max(0, int(fit.left / step_x)), max(0, int(fit.top / step_y))
     x2 = min(width, int(np.ceil((fit.left + fit.width * fit.scale_x) / step_x - 1e-6)))
     y2 = min(height, int(np.ceil((fit.top + fit.height * fit.scale_y) / step_y - 1e-6)))
     canvas = [x1 * step_x, y1 * step_y, x2 * step_x, y2 * step_y]
-    return logits[y1:y2, x1:x2], original_extent(fit, canvas)
+    return planes[:, y1:y2, x1:x2], original_extent(fit, canvas)
