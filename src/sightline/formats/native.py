@@ -43,15 +43,22 @@ def to_json(result: Result) -> dict[str, Any]:
 
 def predictions(result: Result) -> list[dict[str, Any]]:
     """The list of predictions alone."""
+    rows = plain(result)
+    if not isinstance(result.prediction, Segments):
+        return rows
+    outlines = [_masked(mask, result.width, result.height) for mask in result.prediction.masks]
+    return [row | outline for row, outline in zip(rows, outlines, strict=True)]
+
+
+def plain(result: Result) -> list[dict[str, Any]]:
+    """The predictions without masks."""
     match result.prediction:
         case Classification() as classes:
             return _scored(result, classes.label.tolist(), classes.score.tolist())
         case Detections() as found:
             return _boxed(result, found)
         case Segments() as segments:
-            rows = _boxed(result, segments.detections)
-            outlines = [_masked(mask, result.width, result.height) for mask in segments.masks]
-            return [row | outline for row, outline in zip(rows, outlines, strict=True)]
+            return _boxed(result, segments.detections)
 
 
 def _scored(result: Result, labels: Iterable[int], scores: Iterable[float]) -> list[dict[str, Any]]:
