@@ -107,7 +107,7 @@ class Blobs:
         free = shutil.disk_usage(self._local).free
         if free - need < self._reserve:
             raise StorageFull(
-                f"Keeping this would leave less than {self._reserve // _MB} MB free: {free // _MB} MB are free now."
+                f"Storing this would leave less than {self._reserve // _MB} MB; {free // _MB} MB are free."
             )
 
     def _path(self, digest: str) -> str:

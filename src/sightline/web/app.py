@@ -1,0 +1,117 @@
+"""The application: routes, gate and road put together."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, Final
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sightline import __version__
+from sightline.errors import SightlineError
+from sightline.settings import Settings
+from sightline.storage.store import Store
+from sightline.web.document import complete
+from sightline.web.endpoint import register
+from sightline.web.gate import Gate
+from sightline.web.guards import HostList
+from sightline.web.journal import Journal
+from sightline.web.keys import Keyring, load_secret, needs_key
+from sightline.web.routes import health, models, pages, predict, results, samples
+from sightline.web.services import Services
+
+if TYPE_CHECKING:
+    from sightline.serving.road import Road
+
+ENDPOINTS: Final = (
+    *predict.ENDPOINTS,
+    *models.ENDPOINTS,
+    *results.ENDPOINTS,
+    *samples.ENDPOINTS,
+    *health.ENDPOINTS,
+    *pages.ENDPOINTS,
+)
+_PRUNE_S: Final = 600.0
+
+
+def create_app(settings: Settings, road: "Road | None" = None, *, journal: Journal | None = None) -> FastAPI:
+    """Build the application; its lifespan opens the road (unless one is given) and closes it.
+
+    Raises:
+        ConfigError: The data folder's secret is weak, or others may read it.
+    """
+    keyring = Keyring(load_secret(settings.data_path) if needs_key(settings) else "")
+    services = Services(settings, Store.open(settings), keyring, HostList(settings))
+    services.journal = journal or services.journal
+    app = FastAPI(
+        title="Sightline",
+        version=__version__,
+        description="Send a picture, get what is in it. Every refusal is `application/problem+json` (RFC 9457).",
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan(services, road),
+        exception_handlers={HTTPException: _to_the_gate, RequestValidationError: _to_the_gate},
+    )
+    app.state.services = services
+    register(app, ENDPOINTS)
+    complete(app)
+    app.add_middleware(Gate, services=services)
+    return app
+
+
+def _lifespan(services: Services, given: "Road | None") -> Any:
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        road = given or await asyncio.to_thread(_open_road, services.settings)
+        services.open(road)
+        chores = [asyncio.create_task(_warm(services)), asyncio.create_task(_prune(services))]
+        try:
+            yield
+        finally:
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
+            await asyncio.to_thread(services.close)
+            if given is None:
+                await asyncio.to_thread(road.close)
+
+    return lifespan
+
+
+def _open_road(settings: Settings) -> "Road":
+    from sightline.serving.road import Road  # noqa: PLC0415 - the engines load when serving begins
+
+    return Road.open(settings, tune=True)
+
+
+async def _warm(services: Services) -> None:
+    """Load the default model, then say ready; a server without models is ready too: they can be added."""
+    try:
+        await asyncio.to_thread(services.road.pool.get, None)
+    except SightlineError as error:
+        services.journal.write("warm", problem=error.code, detail=error.message)
+    if services.phase == "starting":
+        services.phase = "ready"
+
+
+async def _prune(services: Services) -> None:
+    """Delete what has passed its retention, now and every ten minutes."""
+    while True:
+        try:
+            gone = await asyncio.to_thread(services.store.prune)
+            if gone:
+                services.journal.write("pruned", results=gone)
+        except Exception as error:  # noqa: BLE001 - a chore that fails is logged and tried again
+            services.journal.failure("", error)
+        await asyncio.sleep(_PRUNE_S)
+
+
+async def _to_the_gate(_request: Request, error: Exception) -> Response:
+    """Starlette's and FastAPI's own refusals go the way of all others."""
+    raise error

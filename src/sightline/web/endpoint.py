@@ -1,0 +1,99 @@
+"""A route as a record. Each names what it needs; one that does not cannot be written down."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.types import Receive, Scope, Send
+
+from sightline.web.problems import CODES, MEDIA_TYPE
+from sightline.web.schemas import ProblemBody
+
+Needs: TypeAlias = Literal["public", "infer", "read", "write", "admin"]
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Method, path, handler, the scope that a key must have, and the words of the documentation."""
+
+    method: Literal["GET", "POST", "DELETE"]
+    path: str
+    handler: Callable[..., Any]
+    needs: Needs
+    summary: str
+    tag: str = ""
+    answer: Any = None
+    """Pydantic model of the 200 body."""
+    also: dict[int | str, dict[str, Any]] = field(default_factory=dict)
+    """Further responses, or the content of the 200 one."""
+    problems: tuple[str, ...] = ()
+    """Codes that this route may answer besides those of every route."""
+    extra: dict[str, Any] = field(default_factory=dict)
+    documented: bool = True
+
+
+EVERYWHERE: Final = ("bad_request", "host_refused", "stopping", "internal")
+
+
+class GuardedRoute(APIRoute):
+    """Asks for the key before anything of the request is read."""
+
+    needs: Needs
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the handler, for whoever may."""
+        if self.needs != "public":
+            scope["app"].state.services.keyring.check(scope["headers"])
+        await super().handle(scope, receive, send)
+
+
+def register(app: FastAPI, endpoints: tuple[Endpoint, ...]) -> None:
+    """Add the routes, in order."""
+    for endpoint in endpoints:
+        app.router.add_api_route(
+            endpoint.path,
+            endpoint.handler,
+            methods=[endpoint.method],
+            summary=endpoint.summary,
+            description=(endpoint.handler.__doc__ or "").strip(),
+            operation_id=_operation_id(endpoint),
+            tags=[endpoint.tag] if endpoint.tag else None,
+            responses=_responses(endpoint),
+            openapi_extra={"x-sightline-scope": endpoint.needs, **_security(endpoint), **endpoint.extra},
+            include_in_schema=endpoint.documented,
+            response_model=None,
+            route_class_override=GuardedRoute,
+        )
+        route = app.router.routes[-1]
+        assert isinstance(route, GuardedRoute)
+        route.needs = endpoint.needs
+
+
+def _operation_id(endpoint: Endpoint) -> str:
+    return endpoint.handler.__name__
+
+
+def _security(endpoint: Endpoint) -> dict[str, Any]:
+    return {"security": []} if endpoint.needs == "public" else {"security": [{"key": []}, {"cookie": []}, {}]}
+
+
+def _responses(endpoint: Endpoint) -> dict[int | str, dict[str, Any]]:
+    """The 200 answer and one entry per status of the problem table, listing the codes."""
+    codes = (*EVERYWHERE, *endpoint.problems, *(() if endpoint.needs == "public" else ("not_signed_in",)))
+    if endpoint.method != "GET":
+        codes = (*codes, "origin_refused")
+    found: dict[int | str, dict[str, Any]] = {}
+    for code in codes:
+        status, title = CODES[code]
+        line = f"`{code}`: {title}."
+        entry = found.setdefault(status, {"description": "", "content": _problem_content()})
+        entry["description"] = f"{entry['description']} {line}".strip()
+    if endpoint.answer is not None:
+        found[200] = {"model": endpoint.answer, "description": "The answer."}
+    return found | endpoint.also
+
+
+def _problem_content() -> dict[str, Any]:
+    return {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{ProblemBody.__name__}"}}}

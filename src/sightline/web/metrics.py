@@ -1,0 +1,83 @@
+"""Prometheus metrics of one application. Labels come from closed sets, so they cannot grow without bound."""
+
+import threading
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
+
+from sightline import __version__
+from sightline.types import Timing
+
+STAGES: Final = ("decode", "queue", "preprocess", "infer", "postprocess", "total")
+_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Metrics:
+    """Counters and histograms, and the text that Prometheus reads."""
+
+    def __init__(self) -> None:
+        """An own registry: several applications may live in one process (tests do)."""
+        self.registry = CollectorRegistry()
+        Info("sightline_build", "Version that runs.", registry=self.registry).info({"version": __version__})
+        self._requests = Counter(
+            "sightline_requests_total",
+            "Answered requests.",
+            ("route", "method", "status"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "sightline_request_seconds",
+            "Request to answer.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        stages = Histogram(
+            "sightline_stage_seconds",
+            "Parts of a prediction.",
+            ("stage",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._stages = {name: stages.labels(name) for name in STAGES}
+        self._refusals = Counter(
+            "sightline_refusals_total", "Refusals by code.", ("code",), registry=self.registry
+        )
+        self.pictures = Counter("sightline_pictures_total", "Pictures answered.", registry=self.registry)
+        self.stored = Counter("sightline_stored_total", "Results stored.", registry=self.registry)
+        self.gone = Counter(
+            "sightline_clients_gone_total", "Clients that left first.", registry=self.registry
+        )
+        self._lock = threading.Lock()
+        self._speeds: dict[str, tuple[int, float, float]] = {}
+        self.running = Gauge("sightline_requests_running", "Requests inside now.", registry=self.registry)
+
+    def answered(self, route: str, method: str, status: int, seconds: float) -> None:
+        """One request is over; ``route`` is the template, never the path."""
+        self._requests.labels(route, method, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def refused(self, code: str) -> None:
+        """A problem was sent; ``code`` is from the closed table."""
+        self._refusals.labels(code).inc()
+
+    def looked(self, digest: str, timing: Timing) -> None:
+        """One picture was answered by the model of that digest."""
+        self.pictures.inc()
+        with self._lock:
+            count, infer, total = self._speeds.get(digest, (0, 0.0, 0.0))
+            self._speeds[digest] = (count + 1, infer + timing.infer, total + timing.total)
+        for name in STAGES:
+            self._stages[name].observe(getattr(timing, name) / 1000)
+
+    def speed_of(self, digest: str) -> dict[str, float] | None:
+        """Mean milliseconds of a model on this server, once it has answered."""
+        count, infer, total = self._speeds.get(digest, (0, 0.0, 0.0))
+        if not count:
+            return None
+        return {"pictures": count, "infer_ms": round(infer / count, 2), "total_ms": round(total / count, 2)}
+
+    def text(self) -> bytes:
+        """The exposition format, version 0.0.4."""
+        return generate_latest(self.registry)

@@ -1,0 +1,204 @@
+"""Every "no" over HTTP: one table, one shape (RFC 9457), one function that makes it.
+
+The room's own refusals are here too; they are ``SightlineError`` like all others, so one handler does.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from sightline import errors
+from sightline.errors import InputError, SightlineError
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+
+class BodyTooLarge(InputError):
+    """The request carries more bytes than allowed."""
+
+    code: ClassVar[str] = "body_too_large"
+    default_next_step: ClassVar[str] = (
+        "Send fewer or smaller pictures, or raise `upload_max_mb` on the server."
+    )
+
+
+class WrongMediaType(InputError):
+    """The request's content type or encoding is none that the address takes."""
+
+    code: ClassVar[str] = "unsupported_media_type"
+    default_next_step: ClassVar[str] = (
+        "Send multipart/form-data with a file `image`, the bytes of a picture with its image type, or JSON."
+    )
+
+
+class TooSlow(InputError):
+    """The request did not arrive in time."""
+
+    code: ClassVar[str] = "request_timeout"
+    default_next_step: ClassVar[str] = "Send the whole request faster, or raise `receive_s` on the server."
+
+
+class HostRefused(SightlineError):
+    """The Host header names a server that this one is not."""
+
+    code: ClassVar[str] = "host_refused"
+    default_next_step: ClassVar[str] = (
+        "Use the address that `sightline serve` printed, or add the name to `allowed_hosts`."
+    )
+
+
+class OriginRefused(SightlineError):
+    """A page of another site tries to change something here."""
+
+    code: ClassVar[str] = "origin_refused"
+    default_next_step: ClassVar[str] = "Send the request from Sightline's own page, or from a program."
+
+
+class NotSignedIn(SightlineError):
+    """The server demands its key, and the request has none or a wrong one."""
+
+    code: ClassVar[str] = "not_signed_in"
+    default_next_step: ClassVar[str] = (
+        "Open the link that `sightline serve` printed, or send `Authorization: Bearer` with the key."
+    )
+
+
+class NoSuchAddress(SightlineError):
+    """No route has this path."""
+
+    code: ClassVar[str] = "no_such_address"
+    default_next_step: ClassVar[str] = "GET /api/docs lists every address."
+
+
+class MethodNotAllowed(SightlineError):
+    """The path is known, the method is not."""
+
+    code: ClassVar[str] = "method_not_allowed"
+    default_next_step: ClassVar[str] = "Use one of the methods of the Allow header."
+
+
+class Stopping(SightlineError):
+    """The server is finishing its last requests."""
+
+    code: ClassVar[str] = "stopping"
+    default_next_step: ClassVar[str] = "Try again when the server has started again."
+
+
+class BadRequest(InputError):
+    """The request is not HTTP as it should be."""
+
+    code: ClassVar[str] = "bad_request"
+    default_next_step: ClassVar[str] = "Check the program that sends the request."
+
+
+class Internal(SightlineError):
+    """A defect of Sightline itself."""
+
+    code: ClassVar[str] = "internal"
+    default_next_step: ClassVar[str] = "Find the request id in the server's log and report both."
+
+
+KINDS: Final[dict[type[SightlineError], tuple[int, str]]] = {
+    BadRequest: (400, "The request could not be read"),
+    errors.InputError: (400, "Something about the request is off"),
+    errors.BadOption: (400, "An option is off"),
+    NotSignedIn: (401, "The key is missing or wrong"),
+    OriginRefused: (403, "Another site may not do this"),
+    errors.NotFound: (404, "There is no such thing"),
+    NoSuchAddress: (404, "There is no such address"),
+    MethodNotAllowed: (405, "The address does not take this method"),
+    TooSlow: (408, "The request took too long to arrive"),
+    BodyTooLarge: (413, "The request is too large"),
+    errors.PictureTooLarge: (413, "The picture is too large"),
+    errors.NotAPicture: (415, "This is not a picture that can be read"),
+    WrongMediaType: (415, "The content type is none of those accepted"),
+    HostRefused: (421, "This server has another name"),
+    errors.PictureTooComplex: (422, "The picture takes too much to decode"),
+    errors.FetchRefused: (422, "The address was not fetched"),
+    errors.ModelRefused: (422, "The model was refused"),
+    errors.ModelFailed: (500, "The model failed"),
+    errors.ConfigError: (500, "The server is set up wrongly"),
+    Internal: (500, "The server failed"),
+    errors.SightlineError: (500, "The server failed"),
+    errors.Busy: (503, "Too many requests are waiting"),
+    Stopping: (503, "The server is stopping"),
+    errors.DeadlineExceeded: (504, "The answer would have come too late"),
+    errors.StorageFull: (507, "There is no room to store this"),
+}
+"""Every kind of refusal: status and title. The nearest ancestor counts for a kind that is not listed."""
+
+CODES: Final[dict[str, tuple[int, str]]] = {kind.code: answer for kind, answer in KINDS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One refusal, ready to send."""
+
+    status: int
+    body: Mapping[str, object]
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def data(self) -> bytes:
+        """The JSON text."""
+        return json.dumps(self.body, separators=(",", ":")).encode()
+
+
+def problem_of(error: Exception, request_id: str) -> Problem:
+    """The answer to an exception. What is no error of ours becomes ``internal``, without its text."""
+    known = _known(error)
+    status, title = next(KINDS[kind] for kind in type(known).__mro__ if kind in KINDS)
+    body = {
+        "type": f"/api/docs#{known.code}",
+        "title": title,
+        "status": status,
+        "detail": known.message,
+        "code": known.code,
+        "next_step": known.next_step,
+        "request_id": request_id,
+    }
+    return Problem(status, body, _headers(error))
+
+
+def _known(error: Exception) -> SightlineError:
+    if isinstance(error, SightlineError):
+        return error
+    if isinstance(error, RequestValidationError):
+        return errors.BadOption(_first_complaint(error))
+    if isinstance(error, HTTPException):
+        return _routing(error)
+    return Internal("Sightline failed on this request; the log has the details under the request id.")
+
+
+def _routing(error: HTTPException) -> SightlineError:
+    if error.status_code == 405:
+        return MethodNotAllowed("This address does not take that method.")
+    if error.status_code == 404:
+        return NoSuchAddress("Nothing is at this address.")
+    return BadRequest("The request could not be read.")
+
+
+def _first_complaint(error: RequestValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
+    return f"{where}: {first['msg']}."
+
+
+def _headers(error: Exception) -> dict[str, str]:
+    if isinstance(error, errors.Busy):
+        return {"retry-after": str(max(1, round(error.retry_after_s)))}
+    if isinstance(error, Stopping):
+        return {"retry-after": "5", "connection": "close"}
+    if isinstance(error, errors.DeadlineExceeded):
+        return {"retry-after": "2"}
+    if isinstance(error, NotSignedIn):
+        return {"www-authenticate": 'Bearer realm="sightline"'}
+    if isinstance(error, TooSlow):
+        return {"connection": "close"}
+    if isinstance(error, HTTPException) and error.headers:
+        return {name.lower(): value for name, value in error.headers.items()}
+    return {}

@@ -1,0 +1,119 @@
+"""uvicorn's HTTP protocol with the deadlines that it lacks.
+
+uvicorn arms no timer before a request's first byte, none while headers or body arrive, and none while a
+client does not read; llhttp sets no limit on headers. Each is one timer or counter here.
+"""
+
+import asyncio
+import json
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from sightline.web.problems import MEDIA_TYPE, BadRequest, problem_of
+from sightline.web.services import new_request_id
+
+HEAD_S: Final = 10.0
+"""Seconds for a request's line and headers, counted from its first byte (or from the connection)."""
+HEAD_BYTES: Final = 64 * 1024
+GRACE_S: Final = 1.0
+"""The application answers a late body itself (408); the connection is cut so much later."""
+READ_S: Final = 30.0
+"""Seconds for which a client may leave an answer unread."""
+CONNECTIONS_MAX: Final = 1000
+
+
+class PatientProtocol(HttpToolsProtocol):
+    """Patient, but not for ever."""
+
+    receive_s: float = 30.0
+    _deadline: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
+    _head: int = 0
+    _in_head: bool = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take a connection, unless there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS_MAX:
+            transport.abort()
+            return
+        self._arm(HEAD_S)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timers."""
+        self._disarm()
+        if self._unread is not None:
+            self._unread.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what comes before the headers end."""
+        if self._in_head:
+            self._head += min(len(data), HEAD_BYTES)
+        super().data_received(data)
+        if self._in_head and self._head > HEAD_BYTES and not self.transport.is_closing():
+            self._refuse(431, f"A request's headers may have {HEAD_BYTES} bytes.")
+
+    def on_message_begin(self) -> None:
+        """A request begins; its headers have a deadline."""
+        super().on_message_begin()
+        self._in_head, self._head = True, 0
+        self._arm(HEAD_S)
+
+    def on_headers_complete(self) -> None:
+        """The headers are there; the body has a deadline."""
+        self._in_head = False
+        self._arm(self.receive_s + GRACE_S)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        self._disarm()
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """The client does not read."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(READ_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """What the parser cannot read is refused in our shape."""
+        self._refuse(400, "This is not an HTTP/1.1 request." if "Invalid" in msg else msg)
+
+    def _arm(self, seconds: float) -> None:
+        self._disarm()
+        self._deadline = self.loop.call_later(seconds, self._late)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _late(self) -> None:
+        """Nothing is left to say to a client that is this slow."""
+        if not self.transport.is_closing():
+            self.transport.abort()
+
+    def _refuse(self, status: int, detail: str) -> None:
+        request_id = new_request_id()
+        body: dict[str, Any] = {**problem_of(BadRequest(detail), request_id).body, "status": status}
+        data = json.dumps(body, separators=(",", ":")).encode()
+        head = (
+            f"HTTP/1.1 {status} Bad Request\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {len(data)}\r\n"
+            f"x-request-id: {request_id}\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n"
+        )
+        self.transport.write(head.encode() + data)
+        self.transport.close()
+
+
+def protocol_of(receive_s: float) -> type[PatientProtocol]:
+    """The protocol class with a body deadline."""
+    return type("PatientProtocol", (PatientProtocol,), {"receive_s": receive_s})

@@ -1,0 +1,248 @@
+"""The JSON of the HTTP interface as types; the OpenAPI document is made from them."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Body(BaseModel):
+    """A JSON object of an answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ProblemBody(Body):
+    """A refusal, RFC 9457."""
+
+    type: str = Field(description="Address of the code's explanation.")
+    title: str = Field(description="What kind of refusal this is.")
+    status: int = Field(ge=400, le=599)
+    detail: str = Field(description="What was wrong, what was wanted, what came.")
+    code: str = Field(description="Stable name of the refusal; programs may rely on it.")
+    next_step: str = Field(description="What to do about it.")
+    request_id: str = Field(description="The same as in the X-Request-ID header and in the log.")
+
+
+class Box(Body):
+    """Corners in pixels of the upright picture."""
+
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+
+class MaskBody(Body):
+    """COCO run-length encoding, compressed counts, column-major."""
+
+    format: Literal["coco_rle"]
+    size: tuple[int, int] = Field(description="Height, width.")
+    counts: str
+
+
+class Found(Body):
+    """One class, object or segment, strongest first. Only objects have a box, only segments a mask."""
+
+    label: str
+    label_id: int = Field(ge=0)
+    score: float = Field(ge=0, le=1)
+    box: Box | None = None
+    mask: MaskBody | None = None
+    polygons: list[list[float]] | None = Field(
+        default=None, description="Outlines, [x, y, x, y, …] in pixels."
+    )
+
+
+class ModelBody(Body):
+    """Which model answered."""
+
+    name: str
+    version: str
+    digest: str = Field(description="sha256:<64 hex> of the weights.")
+
+
+class ImageBody(Body):
+    """The upright picture."""
+
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+
+
+class TimingBody(Body):
+    """Milliseconds."""
+
+    decode: float
+    queue: float
+    preprocess: float
+    infer: float
+    postprocess: float
+    total: float
+
+
+class ResultBody(Body):
+    """One answer about one picture."""
+
+    id: str
+    source: str = Field(description="The file's name or address, as far as it is known.")
+    model: ModelBody
+    task: Literal["classify", "detect", "segment"]
+    image: ImageBody
+    predictions: list[Found]
+    timing_ms: TimingBody
+    engine: str = Field(default="", description="Engine and precision that computed it.")
+    decision: Literal["accepted", "uncertain", "unknown"] | None = None
+
+
+class ManyBody(Body):
+    """Answers to several pictures, in their order; a picture that failed has a problem in its place."""
+
+    results: list[ResultBody | ProblemBody]
+
+
+class StoredBody(ResultBody):
+    """A stored answer. Its predictions reach down to the floor; ``min_score`` is the asked threshold."""
+
+    min_score: float
+    created: str = Field(description="ISO 8601, UTC.")
+    expires: str | None = Field(description="When the retention ends; null: never.")
+    input_sha256: str = Field(description="Of the bytes that were sent.")
+
+
+class SummaryBody(Body):
+    """One line of the history."""
+
+    id: str
+    source: str
+    created: str
+    expires: str | None
+    task: str
+    model: dict[str, str] = Field(description="name, version")
+    image: ImageBody
+    min_score: float
+    counts: dict[str, int] = Field(description="How many of each label at min_score.")
+
+
+class HistoryBody(Body):
+    """A stretch of the history, newest first."""
+
+    results: list[SummaryBody]
+    next: str | None = Field(
+        description="Give it back as `before` for the next stretch; null: this was the last."
+    )
+    total: int = Field(description="How many match altogether.")
+
+
+class ModelSummary(Body):
+    """A model in the list."""
+
+    name: str
+    version: str
+    title: str
+    description: str
+    task: Literal["classify", "detect", "segment"]
+    labels: int = Field(description="How many.")
+    licence: str
+    origin: str
+    bytes: int
+    digest: str
+    bundled: bool
+    default: bool = Field(description="Answers when a request names no model.")
+    loaded: bool
+    metrics: dict[str, object]
+    min_score: float = Field(description="The model's own threshold.")
+
+
+class TrialBody(Body):
+    """What one way to run the model achieved here."""
+
+    plan: dict[str, object]
+    images_per_s: float
+    latency_ms: float
+    difference: float
+    fault: str
+
+
+class EngineBody(Body):
+    """How the model runs on this machine."""
+
+    engine: str
+    version: str
+    precision: str
+    threads: int
+    reason: str
+    lanes: int
+    trial: list[TrialBody] = Field(description="What was measured before this engine was chosen.")
+
+
+class SpeedBody(Body):
+    """Measured on this server since it started."""
+
+    pictures: int
+    infer_ms: float = Field(description="Mean time of the engine per picture.")
+    total_ms: float = Field(description="Mean time per picture.")
+
+
+class ModelDetail(ModelSummary):
+    """A model, whole."""
+
+    versions: list[str]
+    label_names: list[str]
+    created: str
+    initialisation: str
+    card: str = Field(description="Markdown.")
+    input: dict[str, object]
+    head: str
+    engine: EngineBody | None = Field(description="Null while the model is not loaded.")
+    speed: SpeedBody | None
+
+
+class ModelList(Body):
+    """Every model that can be asked."""
+
+    models: list[ModelSummary]
+
+
+class Sample(Body):
+    """A picture that ships with Sightline."""
+
+    name: str
+    url: str
+    title: str
+    alt: str
+    width: int
+    height: int
+    licence: str
+    licence_url: str
+    author: str
+    page: str
+
+
+class SampleList(Body):
+    """The bundled pictures."""
+
+    samples: list[Sample]
+
+
+class PaletteBody(Body):
+    """Colour of a label is ``colors[label_id % len(colors)]``."""
+
+    colors: list[str] = Field(description="#rrggbb")
+    halo: str
+
+
+class HealthBody(Body):
+    """How the server is."""
+
+    status: str
+
+
+class UrlWish(Body):
+    """Fetch the picture from an address."""
+
+    url: str = Field(min_length=1, max_length=2048)
+
+
+class ImageWish(Body):
+    """The picture itself."""
+
+    image: str = Field(min_length=4, description="Base64, or a data: URL of an image.")
