@@ -1,0 +1,152 @@
+/** The only file that speaks HTTP. Every failure becomes a Problem with words in it. */
+
+import { t } from "./strings.js";
+
+/** What went wrong, for people: `message`, `nextStep`, `requestId`; `code` and `status` for decisions. */
+export class Problem extends Error {
+  constructor({ detail, nextStep = "", code = "", status = 0, requestId = "" }) {
+    super(detail);
+    Object.assign(this, { nextStep, code, status, requestId });
+  }
+}
+
+/** "offline" and "online" events, so that one banner tells it once. */
+export const connection = new EventTarget();
+let reachable = true;
+
+function report(isReachable) {
+  if (isReachable === reachable) return;
+  reachable = isReachable;
+  connection.dispatchEvent(new Event(reachable ? "online" : "offline"));
+  if (!reachable) setTimeout(probe, 1500);
+}
+
+async function probe() {
+  try {
+    report((await fetch("/health/live", { cache: "no-store" })).ok);
+  } catch {
+    report(false);
+  }
+  if (!reachable) setTimeout(probe, 3000);
+}
+
+addEventListener("offline", () => report(false));
+addEventListener("online", probe);
+
+function networkProblem() {
+  report(false);
+  return new Problem({ detail: t("problem.network"), nextStep: t("problem.network.next"), code: "network" });
+}
+
+function toProblem(status, text, requestId) {
+  try {
+    const body = JSON.parse(text);
+    return new Problem({
+      detail: body.detail || body.title,
+      nextStep: body.next_step ?? "",
+      code: body.code ?? "",
+      status,
+      requestId: body.request_id ?? requestId ?? "",
+    });
+  } catch {
+    const detail = status === 401 ? t("problem.key") : t("problem.strange", { status });
+    return new Problem({ detail, nextStep: t("problem.strange.next"), status, requestId: requestId ?? "" });
+  }
+}
+
+async function call(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(path, { headers: { Accept: "application/json" }, ...options });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw networkProblem();
+  }
+  report(true);
+  if (!response.ok) throw toProblem(response.status, await response.text(), response.headers.get("X-Request-Id"));
+  return response.status === 204 ? null : response.json();
+}
+
+/**
+ * Sends one picture and gives the result's JSON. Upload progress needs XMLHttpRequest: fetch cannot tell it.
+ *
+ * @param {Blob} picture
+ * @param {{name: string, model?: string, store?: boolean, onProgress?: (share: number) => void, signal?: AbortSignal}} options
+ */
+export function predict(picture, { name, model, store = true, onProgress, signal }) {
+  const form = new FormData();
+  form.append("image", picture, name);
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", predictPath(model, store));
+    request.setRequestHeader("Accept", "application/json");
+    request.upload.onprogress = (event) => event.lengthComputable && onProgress?.(event.loaded / event.total);
+    request.upload.onload = () => onProgress?.(1);
+    request.onerror = () => reject(networkProblem());
+    request.onabort = () => reject(new DOMException("Stopped.", "AbortError"));
+    request.onload = () => {
+      report(true);
+      if (request.status === 200) resolve(JSON.parse(request.responseText));
+      else reject(toProblem(request.status, request.responseText, request.getResponseHeader("X-Request-Id")));
+    };
+    signal?.addEventListener("abort", () => request.abort());
+    request.send(form);
+  });
+}
+
+/** Has the server fetch a picture from a web address. */
+export function predictAddress(url, { model, signal }) {
+  return call(predictPath(model, true), {
+    method: "POST",
+    headers: { "Content-Type": "application/json", Accept: "application/json" },
+    body: JSON.stringify({ url }),
+    signal,
+  });
+}
+
+function predictPath(model, store) {
+  const query = new URLSearchParams();
+  if (store) query.set("store", "true");
+  if (model) query.set("model", model);
+  return `/api/v1/predict?${query}`;
+}
+
+export const resultPath = (id) => `/api/v1/results/${encodeURIComponent(id)}`;
+export const getResult = (id, signal) => call(resultPath(id), { signal });
+export const deleteResult = (id) => call(resultPath(id), { method: "DELETE" });
+
+/** One page of the history: {results, next}. `before` is the `next` of the page before. */
+export function listResults({ limit = 24, before, label, signal } = {}) {
+  const query = new URLSearchParams({ limit });
+  if (before) query.set("before", before);
+  if (label) query.set("label", label);
+  return call(`/api/v1/results?${query}`, { signal });
+}
+
+let models;
+/** The models, asked once per page load unless `fresh`. */
+export function listModels(fresh = false) {
+  if (!models || fresh) {
+    models = call("/api/v1/models").then((body) => body.models);
+    models.catch(() => {
+      models = undefined;
+    });
+  }
+  return models;
+}
+
+export const getModel = (name, signal) => call(`/api/v1/models/${encodeURIComponent(name)}`, { signal });
+export const getPalette = () => call("/api/v1/palette").then((body) => body.colors);
+export const listSamples = () => call("/api/v1/samples").then((body) => body.samples);
+
+/** The bytes of a picture on this server. */
+export async function fetchPicture(path, signal) {
+  try {
+    const response = await fetch(path, { signal });
+    if (response.ok) return await response.blob();
+    throw toProblem(response.status, await response.text());
+  } catch (error) {
+    if (error instanceof Problem || error.name === "AbortError") throw error;
+    throw networkProblem();
+  }
+}

@@ -1,0 +1,64 @@
+/** Elements without HTML strings: text is always text, so nothing that a file is called can become markup. */
+
+const SVG = "http://www.w3.org/2000/svg";
+const PROPERTIES = new Set(["value", "checked", "disabled", "hidden", "src", "htmlFor"]);
+
+/** An HTML element: `h("p", {class: "soft", onclick: f}, "text", child)`; false and null are left out. */
+export function h(tag, props, ...children) {
+  return fill(document.createElement(tag), props, children);
+}
+
+/** The same for SVG. */
+export function s(tag, props, ...children) {
+  return fill(document.createElementNS(SVG, tag), props, children);
+}
+
+function fill(element, props, children) {
+  for (const [name, value] of Object.entries(props ?? {})) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "data") Object.assign(element.dataset, value);
+    else if (PROPERTIES.has(name)) element[name] = value;
+    else element.setAttribute(name, value === true ? "" : String(value));
+  }
+  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+const ICONS = {
+  look: "M4 9V5h4M16 5h4v4M20 15v4h-4M8 19H4v-4M12 9a3 3 0 1 1 0 6a3 3 0 0 1 0-6",
+  history: "M12 7.5V12l3 2M4.5 12a7.5 7.5 0 1 0 2.3-5.4L4.5 8.8M4.5 4.8v4h4",
+  models: "M12 3.5l8 4.2v8.6l-8 4.2l-8-4.2V7.7zM4 7.7l8 4.3l8-4.3M12 12v8.5",
+  api: "M8.5 7L4 12l4.5 5M15.5 7L20 12l-4.5 5",
+  keys: "M3.5 6.5h17v11h-17zM7 10h.01M10.3 10h.01M13.7 10h.01M17 10h.01M8 14h8",
+  upload: "M12 15.5V4.5M7.5 9L12 4.5L16.5 9M4.5 15v4.5h15V15",
+  download: "M12 4.5v11M7.5 11l4.5 4.5l4.5-4.5M4.5 15v4.5h15V15",
+  copy: "M9 9h10.5v10.5H9zM15 9V4.5H4.5V15H9",
+  trash: "M5 7h14M10 7V4.5h4V7M7 7l.8 12.5h8.4L17 7M10.3 10.5v5.5M13.7 10.5v5.5",
+  left: "M14.5 5.5L8 12l6.5 6.5",
+  right: "M9.5 5.5L16 12l-6.5 6.5",
+  plus: "M12 5.5v13M5.5 12h13",
+  minus: "M5.5 12h13",
+  fit: "M4.5 9V4.5H9M15 4.5h4.5V9M19.5 15v4.5H15M9 19.5H4.5V15",
+  label: "M4.5 4.5h7.2l8 8l-7.2 7.2l-8-8zM8.3 8.3h.01",
+  mask: "M12 4c5 0 7.5 2.8 7.5 7s-3 9-7.5 9s-7.5-3.6-7.5-8S7 4 12 4M8 15.5l8-8M8.5 19l10.5-10.5",
+  eye: "M2.8 12S6 5.8 12 5.8S21.2 12 21.2 12S18 18.2 12 18.2S2.8 12 2.8 12M12 9.3a2.7 2.7 0 1 1 0 5.4a2.7 2.7 0 0 1 0-5.4",
+  close: "M6 6l12 12M18 6L6 18",
+  check: "M5 12.5l4.5 4.5L19 7.5",
+  picture: "M3.5 5h17v14h-17zM3.5 16l5-5l4.5 4.5l2.5-2.5l5 5M15.5 9.3h.01",
+  link: "M10 14a4 4 0 0 0 6 .5l3-3a4 4 0 0 0-5.7-5.7l-1 1M14 10a4 4 0 0 0-6-.5l-3 3a4 4 0 0 0 5.7 5.7l1-1",
+};
+
+/** One of our own line icons; decoration only, the control beside it carries the name. */
+export function icon(name) {
+  return s("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" }, s("path", { d: ICONS[name] }));
+}
+
+/** Says something to people who listen instead of looking. */
+export function announce(text) {
+  const live = document.getElementById("live");
+  live.textContent = "";
+  requestAnimationFrame(() => {
+    live.textContent = text;
+  });
+}

@@ -1,0 +1,61 @@
+/** Several pictures: each its own card with preview, progress and then a link to its result; two at a time. */
+
+import { predict } from "../api.js";
+import { announce, h } from "../dom.js";
+import { countLabels, toResult, visible } from "../filter.js";
+import { describe, percent, t } from "../strings.js";
+import { mini } from "./mini.js";
+import { problemBox } from "./problem.js";
+
+const AT_ONCE = 2;
+const NOBODY = new Set();
+
+/** @returns {HTMLElement} a list that fills itself until `signal` aborts */
+export function batch(files, model, signal) {
+  const cards = files.map((file) => card(file));
+  const root = h(
+    "section",
+    { class: "batch", "aria-labelledby": "batch-title" },
+    h("div", { class: "samples-head" }, h("h2", { id: "batch-title" }, t("look.batch", { n: files.length })), h("button", { class: "button plain", type: "button", onclick: () => root.remove() }, t("look.batch.clear"))),
+    h("ul", { class: "batch-list" }, cards.map(({ element }) => element)),
+  );
+  const waiting = [...cards];
+  const worker = async () => {
+    while (waiting.length && !signal.aborted && (root.isConnected || waiting.length === cards.length)) await waiting.shift().run(model(), signal);
+  };
+  setTimeout(() => Array.from({ length: AT_ONCE }, worker));
+  return root;
+}
+
+function card(file) {
+  const picture = mini(URL.createObjectURL(file));
+  picture.querySelector("img").addEventListener("error", (event) => event.target.remove());
+  const words = h("span", { class: "small soft" }, t("work.waiting"));
+  const meter = h("progress", { class: "work-meter", max: "1", value: "0", "aria-label": file.name });
+  const name = h("strong", { class: "batch-name" }, file.name);
+  const text = h("div", { class: "batch-text" }, name, words, meter);
+  const element = h("li", { class: "batch-card card" }, picture, text);
+  const run = async (model, signal) => {
+    meter.removeAttribute("value");
+    const onProgress = (share) => {
+      words.textContent = share < 1 ? t("work.sending", { percent: percent(share) }) : t("work.looking", { model: model?.title || model?.name || t("app.name") });
+    };
+    try {
+      const result = toResult(await predict(file, { name: file.name, model: model?.name, onProgress, signal }));
+      const shown = visible(result.predictions, { min: model?.min_score ?? result.minScore, hidden: NOBODY });
+      picture.draw(shown, result.width, result.height);
+      const best = result.predictions[0];
+      words.textContent = result.task === "classify" && best ? `${best.label}, ${percent(best.score)}` : describe(countLabels(shown, 0));
+      name.replaceChildren(h("a", { href: `/r/${result.id}` }, file.name));
+      meter.remove();
+      announce(`${file.name}: ${words.textContent}`);
+    } catch (problem) {
+      if (problem.name === "AbortError") return;
+      text.replaceChildren(name, problemBox(problem, { again: () => {
+        text.replaceChildren(name, words, meter);
+        run(model, signal);
+      } }));
+    }
+  };
+  return { element, run: (model, signal) => run(model, signal) };
+}

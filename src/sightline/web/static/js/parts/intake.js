@@ -1,0 +1,77 @@
+/** Ways in: choose, drop and paste, from anywhere on the page. All end in `take(files)`. */
+
+import { announce, h, icon } from "../dom.js";
+import { go } from "../router.js";
+import { t } from "../strings.js";
+
+let taker = null;
+
+/** While the Look place is open it takes what arrives itself; otherwise we go there first. */
+export function onPictures(handler, signal) {
+  taker = handler;
+  signal.addEventListener("abort", () => {
+    if (taker === handler) taker = null;
+  });
+}
+
+function take(intake) {
+  if (taker) taker(intake);
+  else go("/", { handoff: intake });
+}
+
+/** Opens the browser's file dialog. */
+export function choose() {
+  const input = h("input", { type: "file", multiple: true, accept: "image/*,.tif,.tiff,.avif", "aria-label": t("look.choose") });
+  input.addEventListener("change", () => input.files.length && take({ files: [...input.files] }));
+  input.click();
+}
+
+/** Goes where pictures are taken, with a file or an address. */
+export const submit = take;
+
+const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].some((type) => type === "Files" || type === "text/uri-list");
+
+/** Listens to the whole window; call once. */
+export function watchDrops() {
+  const veil = h("div", { class: "veil", hidden: true }, icon("upload"), h("p", {}, t("look.release")));
+  document.body.append(veil);
+  let depth = 0;
+  const over = (on) => {
+    veil.hidden = !on;
+  };
+  addEventListener("dragenter", (event) => {
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    depth += 1;
+    over(true);
+  });
+  addEventListener("dragleave", () => {
+    depth = Math.max(0, depth - 1);
+    over(depth > 0);
+  });
+  addEventListener("dragover", (event) => hasFiles(event) && event.preventDefault());
+  addEventListener("drop", (event) => {
+    depth = 0;
+    over(false);
+    if (!hasFiles(event)) return;
+    event.preventDefault();
+    fromTransfer(event.dataTransfer);
+  });
+  addEventListener("paste", (event) => {
+    if (event.target.matches?.("input, textarea") && !event.clipboardData.files.length) return;
+    if (fromTransfer(event.clipboardData)) event.preventDefault();
+  });
+}
+
+function fromTransfer(transfer) {
+  const files = [...transfer.files];
+  if (files.length) {
+    take({ files });
+    return true;
+  }
+  const text = (transfer.getData("text/uri-list") || transfer.getData("text/plain")).trim();
+  if (!/^https?:\/\/\S+$/.test(text)) return false;
+  announce(text);
+  take({ address: text });
+  return true;
+}

@@ -1,0 +1,71 @@
+/** Addresses to places, without reloading. A place is a module with `open(root, context)`. */
+
+/**
+ * The places. The rail shows those with an icon, in this order; a new place is one line here,
+ * and the bar on phones shows the first five.
+ */
+export const PLACES = [
+  { id: "look", path: "/", pattern: /^\/$/, icon: "look", load: () => import("./places/look.js") },
+  { id: "history", path: "/history", pattern: /^\/history$/, icon: "history", load: () => import("./places/history.js") },
+  { id: "models", path: "/models", pattern: /^\/models$/, icon: "models", load: () => import("./places/models.js") },
+  { id: "result", pattern: /^\/r\/(?<id>[^/]+)$/, load: () => import("./places/result.js") },
+];
+const LOST = { id: "lost", load: () => import("./places/lost.js") };
+
+let main;
+let leave = null;
+let turn = 0;
+const listeners = new Set();
+
+/** Calls `listener(place)` after each change of place. */
+export const onPlace = (listener) => listeners.add(listener);
+
+export function start(element) {
+  main = element;
+  addEventListener("popstate", () => show({ focus: true }));
+  document.addEventListener("click", follow);
+  return show({ focus: false });
+}
+
+/** Goes to an address of ours. `handoff` is handed to the place and never stored. */
+export function go(path, { replace = false, handoff = null } = {}) {
+  history[replace ? "replaceState" : "pushState"](null, "", path);
+  return show({ focus: true, handoff });
+}
+
+/** Changes the query of the current address without changing the place. */
+export function setQuery(query) {
+  const text = query.toString();
+  history.replaceState(history.state, "", location.pathname + (text ? `?${text}` : ""));
+}
+
+function follow(event) {
+  const link = event.target.closest?.("a[href]");
+  if (!link || event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  if (link.target || link.hasAttribute("download") || link.origin !== location.origin) return;
+  if (link.hash && link.pathname === location.pathname) return;
+  if (!PLACES.some((place) => place.pattern.test(link.pathname))) return;
+  event.preventDefault();
+  go(link.pathname + link.search);
+}
+
+async function show({ focus, handoff = null }) {
+  const mine = ++turn;
+  const place = PLACES.find((candidate) => candidate.pattern.test(location.pathname)) ?? LOST;
+  const module = await place.load();
+  if (mine !== turn) return;
+  leave?.();
+  const controller = new AbortController();
+  leave = () => controller.abort();
+  const root = document.createElement("div");
+  root.className = `place place-${place.id}`;
+  const params = place.pattern?.exec(location.pathname)?.groups ?? {};
+  const decoded = Object.fromEntries(Object.entries(params).map(([key, value]) => [key, decodeURIComponent(value)]));
+  module.open(root, { params: decoded, query: new URLSearchParams(location.search), handoff, signal: controller.signal });
+  main.replaceChildren(root);
+  for (const listener of listeners) listener(place);
+  if (focus) {
+    scrollTo(0, 0);
+    (root.querySelector("h1") ?? main).focus({ preventScroll: true });
+  }
+}
