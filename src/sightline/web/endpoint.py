@@ -6,6 +6,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from sightline.web.problems import CODES, MEDIA_TYPE
@@ -32,6 +33,8 @@ class Endpoint:
     """Codes that this route may answer besides those of every route."""
     extra: dict[str, Any] = field(default_factory=dict)
     documented: bool = True
+    by_hand: bool = False
+    """The handler takes the bare request and FastAPI only documents it."""
 
 
 EVERYWHERE: Final = ("bad_request", "host_refused", "stopping", "internal")
@@ -41,12 +44,17 @@ class GuardedRoute(APIRoute):
     """Asks for the key before anything of the request is read."""
 
     needs: Needs
+    by_hand: bool = False
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the handler, for whoever may."""
         if self.needs != "public":
             scope["app"].state.services.keyring.check(scope["headers"])
-        await super().handle(scope, receive, send)
+        if self.by_hand:
+            response = await self.endpoint(Request(scope, receive, send))
+            await response(scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)
 
 
 def register(app: FastAPI, endpoints: tuple[Endpoint, ...]) -> None:
@@ -68,7 +76,7 @@ def register(app: FastAPI, endpoints: tuple[Endpoint, ...]) -> None:
         )
         route = app.router.routes[-1]
         assert isinstance(route, GuardedRoute)
-        route.needs = endpoint.needs
+        route.needs, route.by_hand = endpoint.needs, endpoint.by_hand
 
 
 def _operation_id(endpoint: Endpoint) -> str:

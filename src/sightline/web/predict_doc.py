@@ -82,7 +82,7 @@ EXTRA: Final[dict[str, Any]] = {
 
 RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     200: {
-        "description": 'One result for one picture, `{"results": […]}` for several; or the annotated picture.',
+        "description": 'One result for one picture, `{"results": […]}` for several; or the drawn picture.',
         "content": {"image/jpeg": _BINARY, "image/png": _BINARY},
     }
 }

@@ -21,6 +21,7 @@ from sightline.web.problems import problem_of
 from sightline.web.schemas import ManyBody, ResultBody
 from sightline.web.services import Services, services_of
 
+_ENCODE: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 DRAWN: Final = ("image/jpeg", "image/png")
 
 
@@ -72,7 +73,7 @@ def _item(services: Services, request_id: str, outcome: Answer | Exception) -> A
 
 def json_response(body: Any) -> Response:
     """Compact JSON; numbers are finite."""
-    return Response(json.dumps(body, separators=(",", ":"), allow_nan=False), media_type="application/json")
+    return Response(_ENCODE(body), media_type="application/json")
 
 
 def drawn_type(accept: bytes) -> str:
@@ -108,6 +109,7 @@ ENDPOINTS: Final = (
         answer=ResultBody | ManyBody,
         also=RESPONSES,
         extra=EXTRA,
+        by_hand=True,
         problems=(
             "bad_option",
             "bad_input",
