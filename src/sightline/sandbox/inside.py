@@ -98,8 +98,11 @@ def _child(control: socket.socket, handed: list[int], memory_mb: int, nursery_pi
             job = channel.receive(trusted=True)
         except Hangup:
             os._exit(0)
-        _work(channel, job)
+        took_s = _work(channel, job)
         del job
+        if took_s > _TRIM_AFTER_S:
+            gc.collect()
+            _LIBC.malloc_trim(0)
 
 
 def _bury(pid: int, children: set[int]) -> int:
@@ -111,7 +114,8 @@ def _bury(pid: int, children: set[int]) -> int:
     return os.waitpid(pid, 0)[1]
 
 
-def _work(channel: Channel, job: tuple[Any, tuple[Any, ...], float]) -> None:
+def _work(channel: Channel, job: tuple[Any, tuple[Any, ...], float]) -> float:
+    """Run a job and answer; the processor seconds that it took."""
     function, arguments, cpu_s = job
     started = time.process_time()
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
@@ -123,10 +127,7 @@ def _work(channel: Channel, job: tuple[Any, tuple[Any, ...], float]) -> None:
         os._exit(0)
     except Exception as error:  # noqa: BLE001 - an answer that cannot be pickled
         channel.send(("failed", f"the answer cannot be sent: {error!r}"))
-    del answer
-    if time.process_time() - started > _TRIM_AFTER_S:
-        gc.collect()
-        _LIBC.malloc_trim(0)
+    return time.process_time() - started
 
 
 def _answer(function: Any, arguments: tuple[Any, ...]) -> tuple[str, Any]:

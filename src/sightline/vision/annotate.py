@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sightline.types import Classification, Detections, Mask, Result, Segments, UInt8
+from sightline.types import Classification, Detections, Float32, Mask, Result, Segments, UInt8
 from sightline.vision import chips
 from sightline.vision.colors import HALO, Color, color_of, ink_on
 
@@ -52,7 +52,7 @@ def _paint_boxes(image: Image.Image, detections: Detections, labels: tuple[str, 
     for box, color in reversed(list(zip(boxes, colors, strict=True))):  # the strongest on top
         _paint_box(pen, box, color, _scale(image))
     texts = [
-        chips.clean_text(f"{_name(labels, label)} {score:.0%}")
+        chips.title(_name(labels, int(label)), float(score))
         for label, score in zip(detections.label, detections.score, strict=True)
     ]
     height = _text_height(image)
@@ -62,8 +62,8 @@ def _paint_boxes(image: Image.Image, detections: Detections, labels: tuple[str, 
             _paint_chip(pen, chips.Chip(text, color, where), height)
 
 
-def _paint_box(pen: ImageDraw.ImageDraw, box: UInt8, color: Color, scale: float) -> None:
-    line, rim = max(1, round(2 * scale)), max(1, round(scale))
+def _paint_box(pen: ImageDraw.ImageDraw, box: Float32, color: Color, scale: float) -> None:
+    line, rim = max(2, round(2 * scale)), max(1, round(scale))
     x1, y1, x2, y2 = (round(float(value)) for value in box)
     x2, y2 = max(x1, x2 - 1), max(y1, y2 - 1)
     pen.rectangle((x1 - rim, y1 - rim, x2 + rim, y2 + rim), outline=HALO, width=line + 2 * rim)
@@ -81,7 +81,8 @@ def _paint_chip(pen: ImageDraw.ImageDraw, chip: chips.Chip, height: int) -> None
     pen.rectangle((x1, y1, x2 - 1, y2 - 1), fill=chip.color)
     middle = (y1 + y2) / 2
     left = x1 + max(2, height // 4)
-    pen.text((left, middle), chip.text, fill=ink_on(chip.color), font=chips.font(height), anchor="lm")
+    ink, font = ink_on(chip.color), chips.font(height)
+    pen.text((left, middle), chip.text, fill=ink, font=font, anchor="lm", direction=chips.direction())
 
 
 def _paint_caption(image: Image.Image, classes: Classification, labels: tuple[str, ...]) -> None:
@@ -91,12 +92,14 @@ def _paint_caption(image: Image.Image, classes: Classification, labels: tuple[st
         rows = [("unknown", HALO)]
     else:
         pairs = list(zip(classes.label, classes.score, strict=True))[:_CLASSES_SHOWN]
-        rows = [(f"{_name(labels, label)} {score:.0%}", color_of(int(label))) for label, score in pairs]
+        rows = [
+            (chips.title(_name(labels, int(label)), float(score)), color_of(int(label)))
+            for label, score in pairs
+        ]
     bottom = image.height
     for text, color in reversed(rows):
-        shown = chips.clean_text(text)
-        width, tall = chips.size_of(shown, height)
-        _paint_chip(pen, chips.Chip(shown, color, (0, bottom - tall, width, bottom)), height)
+        width, tall = chips.size_of(text, height)
+        _paint_chip(pen, chips.Chip(text, color, (0, bottom - tall, width, bottom)), height)
         bottom -= tall
 
 

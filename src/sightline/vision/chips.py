@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ImageFont
+from PIL import ImageFont, features
 
 from sightline.vision.colors import Color
 
@@ -42,6 +42,12 @@ def clean_text(text: str) -> str:
     return shown if len(shown) <= TEXT_MAX else shown[: TEXT_MAX - 1] + "…"
 
 
+def title(name: str, score: float) -> str:
+    """Name and score, in this order also where the name runs from right to left."""
+    mark = "\u200e" if direction() and not name.isascii() else ""
+    return f"{clean_text(name)}{mark} {score:.0%}"
+
+
 def read_fonts() -> None:
     """Load the font and the text shaper now; a decode child can open no file later."""
     size_of("Ag אב", 16)
@@ -58,16 +64,26 @@ def _font_bytes() -> bytes:
 
 
 @lru_cache(maxsize=16)
-def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(size: int) -> ImageFont.FreeTypeFont:
     """The font at that height in pixels."""
     data = _font_bytes()
-    return ImageFont.truetype(BytesIO(data), size) if data else ImageFont.load_default(size)
+    if data:
+        return ImageFont.truetype(BytesIO(data), size)
+    built_in = ImageFont.load_default(size)
+    assert isinstance(built_in, ImageFont.FreeTypeFont)  # Pillow's wheels carry FreeType
+    return built_in
+
+
+@lru_cache(maxsize=1)
+def direction() -> str | None:
+    """Direction of the chip's text, where the text shaper Raqm can be told one."""
+    return "ltr" if features.check("raqm") else None
 
 
 def size_of(text: str, size: int) -> tuple[int, int]:
     """Width and height in pixels of a chip with this text."""
     pad = max(2, size // 4)
-    return round(font(size).getlength(text)) + 2 * pad, size + 2 * pad
+    return round(font(size).getlength(text, direction=direction())) + 2 * pad, size + 2 * pad
 
 
 def place(

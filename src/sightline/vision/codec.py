@@ -40,6 +40,7 @@ PLUGINS: Final = {
 ENCODERS: Final = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 """Media types that ``encode`` writes."""
 
+_STRIP_PIXELS: Final = 1 << 20
 _ORIENTATION_TAG: Final = 0x0112
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -110,7 +111,7 @@ def decode(data: bytes, limits: Limits, hint: Hint = None) -> Frame:
         PictureTooComplex: Too many scans, or more memory than there is.
     """
     image, (width, height) = open_rgb(data, limits, hint)
-    return Frame(np.asarray(image), width, height)
+    return Frame(pixels_of(image), width, height)
 
 
 def open_rgb(data: bytes, limits: Limits, hint: Hint = None) -> tuple[Image.Image, Size]:
@@ -132,6 +133,18 @@ def open_rgb(data: bytes, limits: Limits, hint: Hint = None) -> tuple[Image.Imag
         raise NotAPicture(f"The {kind.upper()} file {how}; its pixels cannot be read.") from error
 
 
+def pixels_of(image: Image.Image) -> UInt8:
+    """Mode RGB -> (h, w, 3), in strips: all at once, Pillow takes twice the answer's memory on the way."""
+    if image.width * image.height <= _STRIP_PIXELS:
+        return np.asarray(image)
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels
+
+
 def check_bytes(data: bytes, limits: Limits) -> None:
     """Refuse a file over the limit of bytes with ``PictureTooLarge``."""
     if len(data) > limits.bytes_max:
@@ -148,18 +161,17 @@ def encode(pixels: UInt8, media_type: str, quality: int = 90) -> bytes:
     return encode_image(Image.fromarray(pixels), media_type, quality)
 
 
-def encode_image(image: Image.Image, media_type: str, quality: int = 90) -> bytes:
-    """As ``encode``, from Pillow's own picture (mode RGB)."""
+def encode_image(image: Image.Image, media_type: str, quality: int = 90, *, drawing: bool = False) -> bytes:
+    """As ``encode``, from Pillow's own picture (mode RGB). ``drawing``: keep thin coloured lines sharp."""
     name = ENCODERS.get(media_type)
     if name is None:
         raise BadOption(f"Pictures are written as {', '.join(ENCODERS)}; got {media_type!r}.")
     image.info = {}  # Pillow would carry comments and profiles over
-    image.encoderinfo = {}
     options: dict[str, Any] = {"quality": quality}
     if name == "PNG":
-        options = {"compress_level": 4}
+        options = {"compress_level": 4 if image.width * image.height <= 4 * _STRIP_PIXELS else 1}
     elif name == "JPEG":
-        options |= {"subsampling": 0 if quality > 90 else 2, "optimize": False}
+        options |= {"subsampling": 0 if drawing else 2, "optimize": False}
     target = BytesIO()
     image.save(target, name, **options)
     return target.getvalue()

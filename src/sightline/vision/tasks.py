@@ -58,7 +58,7 @@ def draw(data: bytes, limits: codec.Limits, result: "Result", media_type: str) -
     """The picture with the result drawn on it, as a file."""
     image, _ = codec.open_rgb(data, limits)
     annotate.paint(image, result)
-    return codec.encode_image(image, media_type, CLEAN_QUALITY)
+    return codec.encode_image(image, media_type, CLEAN_QUALITY, drawing=True)
 
 
 def thumbnail(data: bytes, limits: codec.Limits, side: int) -> bytes:
