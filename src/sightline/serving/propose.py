@@ -135,14 +135,14 @@ def _input(draft: Draft, hints: Hints, picture: PictureInput, guess: Guess) -> N
         if name in size and wanted != size[name]:
             raise BadOption(
                 f"The file fixes the input's {name} at {size[name]}, but {wanted} was asked for.",
-                next_step=f"Leave --{name} out.",
+                next_step="Leave --size out.",
             )
     values = {**_NEUTRAL, **file, **guess.input, **size, **given}
     for name in ("width", "height"):
         if name not in values:
             raise BadOption(
                 f"The file leaves the input's {name} free, and nothing else says it.",
-                next_step="Give --width and --height.",
+                next_step="Give --size WIDTHxHEIGHT.",
             )
     draft.values["input"] = values
     for name, value in values.items():

@@ -58,7 +58,7 @@ _PLAIN = {
     "bad_alloc": _MEMORY,
     "Got invalid dimensions": (
         "it does not take the size or layout that the manifest names",
-        "Give the right --width, --height and --layout.",
+        "Give the right --size and --layout.",
     ),
 }
 """Part of the engine's message -> (what it means, what to do)."""
