@@ -135,6 +135,7 @@ class Store:
         """The database, opened at first use: a server that stores nothing needs no folder."""
         with self._opening:
             if self._engine is None:
+                self._make_folder()
                 self._engine = open_database(self._folder / "results.sqlite")
             return self._engine
 
@@ -143,8 +144,13 @@ class Store:
         """The pictures, opened at first use."""
         with self._opening:
             if self._blobs is None:
+                self._make_folder()
                 self._blobs = Blobs(self._folder / "blobs", reserve_mb=self._reserve_mb)
             return self._blobs
+
+    def _make_folder(self) -> None:
+        """For this user only: other people's eyes are not asked to look away."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def _picture(self, result_id: str, owner: str, choose: Callable[[Record], str]) -> Picture:
         with self.engine.begin() as connection:
