@@ -19,23 +19,31 @@ function spots([x1, y1, x2, y2], w, h) {
 /**
  * Lays out chips that stay in view and off each other.
  *
- * @param {{box: number[], full: number, short: number}[]} items boxes, strongest first, with the widths of
- *   their name and of their number
+ * @param {{box: number[], full: number, short: number, keep?: boolean}[]} items boxes, strongest first, with the widths of
+ *   their name and of their number; `keep` asks for the name also where it is crowded
  * @param {{width: number, height: number}} view
  * @param {number} h height of a chip
  * @returns {({x: number, y: number, w: number, h: number, short: boolean} | null)[]} null: no room, the list has the name
  */
 export function layOut(items, view, h) {
   const placed = [];
-  return items.map(({ box, full, short }) => {
+  const numbersOnly = crowded(items, view, h);
+  return items.map(({ box, full: name, short, keep }) => {
+    const full = numbersOnly && !keep ? short : name;
     if (box[2] < 0 || box[3] < 0 || box[0] > view.width || box[1] > view.height) return null;
     const spot = place(box, full, h, view, placed) ?? place(box, short, h, view, placed);
     if (spot) {
-      spot.short = spot.w === short && short !== full;
+      spot.short = spot.w === short && short !== name;
       placed.push(spot);
     }
     return spot;
   });
+}
+
+/** Whether names would hide too much of the picture: then boxes carry numbers and the list has the names. */
+function crowded(items, view, h) {
+  const share = items.reduce((all, item) => all + item.full * h, 0) / (view.width * view.height);
+  return share > 0.16 || (items.length > 12 && share > 0.05);
 }
 
 function place(box, w, h, view, placed) {

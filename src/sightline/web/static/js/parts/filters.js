@@ -16,7 +16,7 @@ export function threshold(result, state, onchange) {
   const floor = Math.min(0.05, ...result.predictions.map((item) => Math.floor(item.score * 100) / 100));
   const input = h("input", { type: "range", id: "min-score", min: Math.round(floor * 100), max: 100, step: 1, "aria-describedby": "min-score-value" });
   const output = h("output", { id: "min-score-value", for: "min-score", class: "numbers" });
-  const reset = h("button", { class: "link", type: "button", onclick: () => onchange({ min: result.minScore }) }, t("result.min.reset", { min: percent(result.minScore) }));
+  const reset = h("button", { class: "link small", type: "button", onclick: () => onchange({ min: result.minScore }) }, t("result.min.reset", { min: percent(result.minScore) }));
   input.addEventListener("input", () => onchange({ min: Number(input.value) / 100 }));
   const spread = 1 - floor;
   const ticks = result.predictions.slice(0, 200).map((item) => {
@@ -26,10 +26,9 @@ export function threshold(result, state, onchange) {
   const element = h(
     "section",
     { class: "threshold" },
-    h("div", { class: "panel-head" }, h("label", { for: "min-score" }, t("result.min")), output),
+    h("div", { class: "panel-head" }, h("label", { for: "min-score" }, t("result.min")), reset, output),
     h("div", { class: "ticks" }, s("svg", { viewBox: "0 0 100 12", preserveAspectRatio: "none", "aria-hidden": "true" }, ticks)),
     input,
-    h("div", { class: "threshold-foot small" }, reset),
   );
   const update = () => {
     input.value = Math.round(state.min * 100);

@@ -122,6 +122,7 @@ export class Overlay {
       box: [item.box[0] * scale + x, item.box[1] * scale + y, item.box[2] * scale + x, item.box[3] * scale + y],
       full: widthOf(`${item.label} ${percent(item.score)}`),
       short: widthOf(String(this.#number(item))),
+      keep: item.index === this.active,
     }));
     const spots = layOut(items, this.view, CHIP);
     this.chips.replaceChildren(...order.flatMap((item, at) => (spots[at] ? [this.#chip(item, spots[at])] : [])));

@@ -28,6 +28,7 @@ export class Stage {
     this.size = [width, height];
     this.image.style.width = `${width}px`;
     this.image.style.height = `${height}px`;
+    this.element.style.aspectRatio = `${width} / ${height}`;
     if (source && this.image.getAttribute("src") !== source) this.image.src = source;
     this.#apply();
   }

@@ -66,6 +66,7 @@ export function working(root, job) {
       leave();
       if (stop.signal.aborted || problem.name === "AbortError") return;
       announce(problem.message);
+      stage.element.querySelector(".stage-note")?.replaceChildren(icon("picture"));
       panel.replaceChildren(problemBox(problem, { again: () => working(root, job) }), h("button", { class: "button", type: "button", onclick: back }, t("work.other")));
     },
   );
