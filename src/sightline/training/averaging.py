@@ -1,0 +1,39 @@
+"""The learning rate, and the average of weights over time."""
+
+import copy
+import math
+
+import torch
+from torch import nn
+
+
+def rate_at(step: float, steps: int, warmup: float, last: float) -> float:
+    """Share of the peak rate: a straight rise over ``warmup`` steps, then half a cosine down to ``last``."""
+    if step < warmup:
+        return (step + 1) / (warmup + 1)
+    done = (step - warmup) / max(1.0, steps - warmup)
+    return last + (1 - last) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+class Average:
+    """Exponential moving average of a model's weights (Polyak and Juditsky 1992).
+
+    The share kept grows from 0.1 to ``keep`` so that early steps are forgotten quickly.
+    """
+
+    def __init__(self, model: nn.Module, keep: float) -> None:
+        self.model = copy.deepcopy(model).eval().requires_grad_(requires_grad=False)
+        self.keep = keep
+        self.steps = 0
+
+    @torch.no_grad()
+    def update(self, model: nn.Module) -> None:
+        """Take one step towards ``model``."""
+        self.steps += 1
+        keep = min(self.keep, self.steps / (self.steps + 9.0))
+        state = model.state_dict()
+        for name, value in self.model.state_dict().items():
+            if value.dtype.is_floating_point:
+                value.lerp_(state[name], 1 - keep)
+            else:
+                value.copy_(state[name])

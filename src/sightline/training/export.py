@@ -1,0 +1,108 @@
+"""A finished run -> a bundle: ``model.onnx``, ``model.json``, ``CARD.md``."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from sightline.errors import ModelRefused, NotFound
+from sightline.manifest import Head, Manifest
+from sightline.registry import CARD_FILE, MANIFEST_FILE, MODEL_FILE
+from sightline.training.detect import build
+from sightline.training.graph import Parity, export_graph, prove
+from sightline.training.models.grid_detector import GridDetector
+from sightline.training.pictures import labels_of
+from sightline.training.recipe import Recipe, load_recipe
+from sightline.training.run import fingerprint
+
+
+class Rows(nn.Module):
+    """What is served of a grid detector: probabilities instead of logits, one output ``rows``."""
+
+    def __init__(self, network: GridDetector) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.network.probabilities(pixels)
+
+
+def export(
+    recipe: Path,
+    out: Path,
+    folder: Path,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    card: str = "",
+    metrics: Mapping[str, Any] | None = None,
+) -> Parity:
+    """Write the bundle of the run in ``out`` to ``folder``.
+
+    ``recipe`` and ``overrides`` must be those of the run. ``metrics`` go into the manifest as they are.
+
+    Raises:
+        NotFound: The run is not finished.
+        ModelRefused: The weights are another recipe's, or the graph does not compute what torch does.
+    """
+    plan = load_recipe(recipe, overrides)
+    labels = labels_of(plan)
+    network = finished(plan, out, len(labels))
+    served = Rows(network).eval()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / MODEL_FILE
+    shape = (3, plan.input.height, plan.input.width)
+    draw = torch.Generator().manual_seed(0)
+    cases = [torch.rand(n, *shape, generator=draw) * 255 for n in (1, 2, 3)]
+    export_graph(served, cases[1], path, names=(plan.input.tensor or "pixels", ["rows"]))
+    parity = prove(served, path, cases)
+    seal(folder, manifest_of(plan, labels, dict(metrics or {})), card)
+    return parity
+
+
+def finished(plan: Recipe, out: Path, classes: int) -> GridDetector:
+    """The network of a finished run, with its averaged weights."""
+    path = out / "weights.pt"
+    if not path.is_file():
+        raise NotFound(f"{out} holds no finished run.", next_step="Train first: sightline train RECIPE.")
+    state = torch.load(path, weights_only=True)
+    if state["recipe"] != fingerprint(plan):
+        raise ModelRefused(
+            f"{path} was trained by another recipe, or by an earlier form of this one.",
+            next_step="Export with the recipe that trained it, or train again.",
+        )
+    network = build(plan, classes)
+    network.load_state_dict(state["model"])
+    return network.to(memory_format=cast("torch.memory_format", torch.contiguous_format)).eval()
+
+
+def manifest_of(plan: Recipe, labels: tuple[str, ...], metrics: dict[str, Any]) -> Manifest:
+    """The manifest that a recipe promises, without digest and size."""
+    words = plan.bundle
+    return Manifest(
+        name=plan.name,
+        version=plan.version,
+        title=words.title,
+        description=words.description,
+        task=plan.task,
+        labels=labels,
+        input=plan.input,
+        head=Head(kind="yolox", options={"outputs": {"rows": "rows"}}),
+        thresholds=words.thresholds,
+        licence=words.licence,
+        origin=words.origin,
+        initialisation=words.initialisation,
+        metrics=metrics,
+    )
+
+
+def seal(folder: Path, manifest: Manifest, card: str) -> Manifest:
+    """Write ``model.json`` with the digest and size of ``model.onnx``, and the card."""
+    data = (folder / MODEL_FILE).read_bytes()
+    sealed = manifest.model_copy(update={"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)})
+    (folder / MANIFEST_FILE).write_text(sealed.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    if card:
+        (folder / CARD_FILE).write_text(card, encoding="utf-8")
+    return sealed

@@ -1,0 +1,171 @@
+"""Training, as one loop that can be read aloud.
+
+``train`` yields one ``Epoch`` per epoch and leaves in ``out``: ``last.pt`` (the checkpoint from which
+an interrupted run goes on), ``log.jsonl`` (the records) and, at the end, ``weights.pt`` (the average).
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sightline.errors import ConfigError, ModelFailed
+from sightline.training.averaging import Average, rate_at
+from sightline.training.detect import DetectLesson
+from sightline.training.lesson import Lesson
+from sightline.training.recipe import Recipe, load_recipe
+
+LESSONS: dict[str, Callable[[Recipe], Lesson]] = {"detect": DetectLesson}
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """What one epoch did; ``asdict`` of it is a line of ``log.jsonl``."""
+
+    number: int
+    """From 1."""
+    epochs: int
+    loss: dict[str, float]
+    """Mean of each part over the epoch."""
+    metrics: dict[str, float]
+    """Of the averaged weights on the watched pictures."""
+    rate: float
+    pictures_per_s: float
+    seconds: float
+
+
+def train(
+    recipe: Path, out: Path, *, resume: bool = True, overrides: Mapping[str, Any] | None = None
+) -> Iterator[Epoch]:
+    """Run a recipe; stop consuming to stop it, call again to go on.
+
+    Raises:
+        ConfigError: The recipe is off, or ``out`` holds another recipe's run.
+        BadOption: The recipe's data are not where it says.
+        ModelFailed: The loss is no number any more.
+    """
+    plan = load_recipe(recipe, overrides)
+    torch.set_num_threads(plan.optimiser.threads)
+    torch.manual_seed(plan.seed)
+    torch.use_deterministic_algorithms(mode=True)
+    out.mkdir(parents=True, exist_ok=True)
+    lesson = LESSONS[plan.task](plan)
+    model = lesson.model
+    options = plan.optimiser
+    optimiser = torch.optim.AdamW(weight_groups(model, plan), lr=options.rate, weight_decay=options.weight_decay)
+    average = Average(model, options.average)
+    first = _restore(out / "last.pt", plan, model, optimiser, average) if resume else 0
+
+    for epoch in range(first, options.epochs):
+        started = time.perf_counter()
+        sums: dict[str, float] = {}
+        rate = 0.0
+        model.train()
+        for step, batch in enumerate(lesson.batches(epoch)):
+            done = epoch * lesson.steps + step
+            rate = options.rate * rate_at(
+                done, options.epochs * lesson.steps, options.warmup_epochs * lesson.steps, options.last_rate
+            )
+            for group in optimiser.param_groups:
+                group["lr"] = rate * group["scale"]
+
+            parts = lesson.loss(batch)
+            optimiser.zero_grad(set_to_none=True)
+            torch.stack(list(parts.values())).sum().backward()
+            length = torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip)
+            if not torch.isfinite(length):
+                raise ModelFailed(
+                    f"The loss of {plan.name} is no number in epoch {epoch + 1}, step {step + 1}.",
+                    next_step="Lower optimiser.rate in the recipe and train again.",
+                )
+            optimiser.step()
+            average.update(model)
+            for name, value in parts.items():
+                sums[name] = sums.get(name, 0.0) + float(value.detach()) / lesson.steps
+
+        trained = time.perf_counter() - started
+        record = Epoch(
+            number=epoch + 1,
+            epochs=options.epochs,
+            loss={name: round(value, 4) for name, value in sums.items()},
+            metrics=lesson.judge(average.model),
+            rate=rate,
+            pictures_per_s=round(lesson.steps * options.batch / trained, 1),
+            seconds=round(time.perf_counter() - started, 1),
+        )
+        _save(out / "last.pt", plan, epoch + 1, model, optimiser, average)
+        with (out / "log.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps(asdict(record)) + "\n")
+        yield record
+
+    _write(out / "weights.pt", {"recipe": fingerprint(plan), "model": average.model.state_dict()})
+
+
+def weight_groups(model: torch.nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """One group per tensor, each with the ``scale`` of its steps.
+
+    Adam moves every weight by about the rate, whatever its size. Where batch norm is folded into
+    weights their sizes differ by orders of magnitude, so steps are made relative to a tensor's
+    root mean square (as in Adafactor, Shazeer and Stern, arXiv 1804.04235, section 8).
+    """
+    groups = []
+    for weights in model.parameters():
+        size = float(weights.detach().square().mean().sqrt())
+        scale = max(size, 1e-3) if recipe.optimiser.relative else 1.0
+        groups.append({"params": [weights], "scale": scale})
+    return groups
+
+
+def fingerprint(recipe: Recipe) -> str:
+    """What must be equal for a checkpoint to be this recipe's; words and places do not count."""
+    text = recipe.model_dump_json(exclude={"bundle": True, "data": {"root"}}, exclude_defaults=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _save(path: Path, recipe: Recipe, epoch: int, model: torch.nn.Module, *rest: Any) -> None:
+    optimiser, average = rest
+    _write(
+        path,
+        {
+            "recipe": fingerprint(recipe),
+            "epoch": epoch,
+            "model": model.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "average": average.model.state_dict(),
+            "average_steps": average.steps,
+        },
+    )
+
+
+def _restore(path: Path, recipe: Recipe, model: torch.nn.Module, *rest: Any) -> int:
+    """Fill everything from a checkpoint and give the number of epochs that are done."""
+    if not path.is_file():
+        return 0
+    optimiser, average = rest
+    state = torch.load(path, weights_only=True)
+    if state["recipe"] != fingerprint(recipe):
+        raise ConfigError(
+            f"{path} was written by another recipe, or by an earlier form of this one.",
+            next_step="Choose another output folder, or start afresh without resuming.",
+        )
+    model.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    average.model.load_state_dict(state["average"])
+    average.steps = state["average_steps"]
+    return int(state["epoch"])
+
+
+def _write(path: Path, state: dict[str, Any]) -> None:
+    """All or nothing: a run that is killed while saving must still be able to go on."""
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(path)
