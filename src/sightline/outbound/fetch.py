@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -89,6 +90,8 @@ def safe_fetch(
             data += chunk
             if len(data) > limit:
                 raise FetchRefused(f"The file there may have {limit} bytes, it has more.")
+        if not data:
+            raise FetchRefused("The server's answer is empty.")
         return Fetched(bytes(data), stream.headers.get("content-type", ""), stream.url)
 
 
@@ -118,7 +121,7 @@ def _opened(
 ) -> Iterator[Stream]:
     target = parse(url)
     for _ in range(REDIRECTS_MAX + 1):
-        connection, response = _ask(target, headers, deadline, allowed, resolver)
+        sock, response = _ask(target, headers, deadline, allowed, resolver)
         try:
             location = response.headers.get("location", "")
             if response.status not in _REDIRECTS or not location:
@@ -127,7 +130,7 @@ def _opened(
                 return
         finally:
             response.close()
-            connection.close()
+            sock.close()
         target = join(target, location)
     raise FetchRefused(f"The address redirects more than {REDIRECTS_MAX} times.")
 
@@ -138,7 +141,7 @@ def _ask(
     deadline: Deadline,
     allowed: frozenset[str],
     resolver: Resolver,
-) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+) -> tuple[socket.socket, http.client.HTTPResponse]:
     private = is_listed(target, allowed)
     if not private:
         check_port(target)

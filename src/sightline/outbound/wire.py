@@ -72,19 +72,20 @@ class _Socket:
         return io.BufferedReader(_Reader(self._sock, self._deadline), 65536)
 
     def close(self) -> None:
-        self._sock.close()
+        """Do nothing: http.client calls it before the body is read; the caller of `get` closes the socket."""
 
 
 def get(
     target: Target, addresses: list[Address], headers: Mapping[str, str], deadline: Deadline
-) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
-    """Send one GET to one of the addresses; the body is not read yet.
+) -> tuple[socket.socket, http.client.HTTPResponse]:
+    """Send one GET to one of the addresses; the body is not read yet. The caller closes both.
 
     Raises:
         OSError, http.client.HTTPException: The connection or the answer failed.
     """
     connection = http.client.HTTPConnection(target.host)
-    connection.sock = _Socket(_connect(target, addresses, deadline), deadline)
+    sock = _connect(target, addresses, deadline)
+    connection.sock = _Socket(sock, deadline)
     try:
         connection.putrequest("GET", target.path, skip_host=True, skip_accept_encoding=True)
         fixed = {
@@ -96,9 +97,9 @@ def get(
         for name, value in {**fixed, **headers}.items():
             connection.putheader(name, value)
         connection.endheaders()
-        return connection, connection.getresponse()
+        return sock, connection.getresponse()
     except BaseException:
-        connection.close()
+        sock.close()
         raise
 
 
