@@ -179,6 +179,7 @@ def encode_image(image: Image.Image, media_type: str, quality: int = 90, *, draw
 
 def warm_up() -> None:
     """Import every decoder now, so that the first picture does not wait and no file is opened later."""
+    Image.preinit()  # `Image.open` does, and would import plugins where no file can be opened any more
     importlib.import_module("PIL.MpoImagePlugin")  # a JPEG with several pictures turns into it
     for _, module in PLUGINS.values():
         importlib.import_module(module)
