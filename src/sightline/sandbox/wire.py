@@ -120,7 +120,7 @@ class Channel:
             raise Hangup
         sizes = struct.unpack(f"<{len(notice) // 8}Q", notice)
         total = sum(sizes)
-        if total > largest:
+        if total > min(largest, os.fstat(self._memory_fd).st_size):
             raise Hangup
         parts, offset = [], 0
         for size in sizes:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from PIL import ImageFont, features
+from PIL import ImageFont
 
 from sightline.vision.colors import Color
 
@@ -74,10 +74,9 @@ def font(size: int) -> ImageFont.FreeTypeFont:
     return built_in
 
 
-@lru_cache(maxsize=1)
 def direction() -> str | None:
     """Direction of the chip's text, where the text shaper Raqm can be told one."""
-    return "ltr" if features.check("raqm") else None
+    return "ltr" if font(16).layout_engine == ImageFont.Layout.RAQM else None
 
 
 def size_of(text: str, size: int) -> tuple[int, int]:
