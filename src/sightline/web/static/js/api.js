@@ -115,11 +115,13 @@ export const resultPath = (id) => `/api/v1/results/${encodeURIComponent(id)}`;
 export const getResult = (id, signal) => call(resultPath(id), { signal });
 export const deleteResult = (id) => call(resultPath(id), { method: "DELETE" });
 
-/** One page of the history: {results, next}. `before` is the `next` of the page before. */
-export function listResults({ limit = 24, before, label, signal } = {}) {
+/** One page of the history: {results, next}. `before` is the `next` of the page before, `label` a whole label,
+ * `name` a part of the file's name. */
+export function listResults({ limit = 24, before, label, name, signal } = {}) {
   const query = new URLSearchParams({ limit });
   if (before) query.set("before", before);
   if (label) query.set("label", label);
+  if (name) query.set("q", name);
   return call(`/api/v1/results?${query}`, { signal });
 }
 

@@ -26,9 +26,6 @@ export function choose() {
   input.click();
 }
 
-/** Goes where pictures are taken, with a file or an address. */
-export const submit = take;
-
 const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].some((type) => type === "Files" || type === "text/uri-list");
 
 /** Listens to the whole window; call once. */

@@ -1,8 +1,8 @@
 /** While one picture is looked at: its preview stands where the result will stand, and words say what happens. */
 
-import { getResult, predict, predictAddress } from "../api.js";
+import { getResult, listModels, predict, predictAddress } from "../api.js";
 import { announce, h, icon } from "../dom.js";
-import { titleOf } from "../models-data.js";
+import { currentModel, titleOf } from "../models-data.js";
 import { go } from "../router.js";
 import { percent, t } from "../strings.js";
 import { problemBox } from "./problem.js";
@@ -12,10 +12,12 @@ const SLOW_MS = 4000;
 
 /**
  * @param {HTMLElement} root the place, whose content this replaces
- * @param {{file?: File, address?: string, model: () => object | null, signal: AbortSignal, back: () => void}} job
+ * @param {{file?: File, address?: string, model?: object, signal: AbortSignal, back: () => void}} job
+ *   without `model` it is the one in use
  */
 export function working(root, job) {
-  const { file, address, model, signal, back } = job;
+  const { file, address, signal, back } = job;
+  let model = job.model;
   const stop = new AbortController();
   signal.addEventListener("abort", () => stop.abort());
   const preview = file ? URL.createObjectURL(file) : "";
@@ -50,14 +52,18 @@ export function working(root, job) {
       words.textContent = t("work.sending", { percent: percent(share) });
       meter.value = share;
     } else {
-      words.textContent = t("work.looking", { model: model() ? titleOf(model()) : t("app.name") });
+      words.textContent = t("work.looking", { model: model ? titleOf(model) : t("app.name") });
       meter.removeAttribute("value");
     }
   };
-  const options = { name, model: model()?.name, onProgress, signal: stop.signal };
-  const asked = file ? predict(file, options) : predictAddress(address, options);
-  // The answer holds what passes the threshold; the stored record holds everything down to the floor.
-  asked.then((json) => getResult(json.id, stop.signal)).then(
+  const ask = async () => {
+    model ??= currentModel(await listModels());
+    const options = { name, model: model?.name, onProgress, signal: stop.signal };
+    const answer = await (file ? predict(file, options) : predictAddress(address, options));
+    // The answer holds what passes the threshold; the stored record holds everything down to the floor.
+    return getResult(answer.id, stop.signal);
+  };
+  ask().then(
     (json) => {
       leave();
       if (!stop.signal.aborted) go(`/r/${json.id}`, { handoff: { json, preview } });

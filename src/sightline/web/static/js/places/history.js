@@ -1,6 +1,6 @@
 /** History: everything seen, newest first, by day; found by label; deleted where it stands. */
 
-import { listResults, resultPath } from "../api.js";
+import { getModel, listModels, listResults, resultPath } from "../api.js";
 import { announce, h, icon } from "../dom.js";
 import { deleteButton } from "../parts/share.js";
 import { problemBox } from "../parts/problem.js";
@@ -12,23 +12,26 @@ const TYPING_MS = 250;
 export function open(root, { query, handoff, signal }) {
   document.title = `${t("history.title")} · ${t("app.name")}`;
   const field = h("input", { class: "field", type: "search", value: query.get("label") ?? "", placeholder: t("history.placeholder"), "aria-label": t("history.search"), autocomplete: "off", enterkeyhint: "search", "aria-keyshortcuts": "/" });
+  field.setAttribute("list", "known-labels");
+  const known = h("datalist", { id: "known-labels" });
+  field.addEventListener("focus", () => offerLabels(known), { once: true });
   const room = h("div", { class: "history-room" }, waiting());
   const status = h("p", { class: "unseen", role: "status" });
-  root.append(h("header", { class: "place-head" }, h("h1", { tabindex: "-1" }, t("history.title")), h("search", { class: "history-search" }, field)), room, status);
+  root.append(h("header", { class: "place-head" }, h("h1", { tabindex: "-1" }, t("history.title")), h("search", { class: "history-search" }, field, known)), room, status);
   let turn = 0;
   const search = async () => {
     const mine = ++turn;
-    const label = field.value.trim();
-    setQuery(new URLSearchParams(label ? { label } : {}));
+    const text = field.value.trim();
+    setQuery(new URLSearchParams(text ? { label: text } : {}));
     try {
-      const page = await listResults({ label, signal });
+      const { page, wish } = await find(text, signal);
       if (mine !== turn) return;
-      room.replaceChildren(...(page.results.length ? [pages(page, label, signal, status)] : [empty(label, () => {
+      room.replaceChildren(...(page.results.length ? [pages(page, wish, signal, status)] : [empty(text, () => {
         field.value = "";
         search();
         field.focus();
       })]));
-      if (!page.results.length) status.textContent = t(label ? "history.none" : "history.empty", { label });
+      if (!page.results.length) status.textContent = t(text ? "history.none" : "history.empty", { label: text });
     } catch (problem) {
       if (problem.name !== "AbortError" && mine === turn) room.replaceChildren(problemBox(problem, { again: search }));
     }
@@ -40,6 +43,27 @@ export function open(root, { query, handoff, signal }) {
   });
   search();
   if (handoff?.search) queueMicrotask(() => field.focus());
+}
+
+/** Results with this label; if there are none, those whose file's name has the text in it. */
+async function find(text, signal) {
+  if (!text) return { page: await listResults({ signal }), wish: {} };
+  const known = [...document.querySelectorAll("#known-labels option")].map((option) => option.value);
+  const label = known.find((value) => value.toLowerCase() === text.toLowerCase()) ?? text;
+  const page = await listResults({ label, signal });
+  if (page.results.length) return { page, wish: { label } };
+  return { page: await listResults({ name: text, signal }), wish: { name: text } };
+}
+
+/** Completes what is typed with the labels that the models here know. */
+async function offerLabels(datalist) {
+  try {
+    const models = await Promise.all((await listModels()).map((model) => getModel(model.name)));
+    const names = new Set(models.flatMap((model) => model.label_names));
+    datalist.replaceChildren(...[...names].sort().map((value) => h("option", { value })));
+  } catch {
+    // Without the list one can still type.
+  }
 }
 
 function waiting() {
@@ -54,7 +78,7 @@ function empty(label, clear) {
 }
 
 /** All pages so far, with days as headings and a button for older ones. */
-function pages(first, label, signal, status) {
+function pages(first, wish, signal, status) {
   const root = h("div", { class: "history-days" });
   let day = null;
   let list = null;
@@ -77,7 +101,7 @@ function pages(first, label, signal, status) {
     more.onclick = async () => {
       more.disabled = true;
       try {
-        add(await listResults({ before: next, label, signal }));
+        add(await listResults({ before: next, ...wish, signal }));
       } catch (problem) {
         if (problem.name !== "AbortError") more.before(problemBox(problem));
       }

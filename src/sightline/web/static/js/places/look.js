@@ -18,9 +18,9 @@ export function open(root, { handoff, signal }) {
   });
   const list = h("div", { class: "batch-room" });
 
-  function take({ files = [], address }) {
+  function take({ files = [], address, model: asked }) {
     if (address || files.length === 1) {
-      working(root, { file: files[0], address, model: () => model, signal, back: show });
+      working(root, { file: files[0], address, model: asked ?? model, signal, back: show });
     } else if (files.length) {
       list.replaceChildren(batch(files, () => model, signal));
       list.scrollIntoView({ block: "nearest" });

@@ -6,6 +6,7 @@ import { bestBelow, countLabels, toResult, visible } from "../filter.js";
 import { bindKeys } from "../keys.js";
 import { details } from "../parts/details.js";
 import { labelSwitches, threshold } from "../parts/filters.js";
+import { lookAgain } from "../parts/look-again.js";
 import { neighbours } from "../parts/neighbours.js";
 import { objectList, sayObject } from "../parts/objects.js";
 import { Overlay } from "../parts/overlay.js";
@@ -165,7 +166,7 @@ function build(root, { query, handoff, signal }, json) {
     copyMenu(result, state, json),
     deleteButton(result.id, leave, (problem) => trouble.replaceChildren(problemBox(problem))),
   );
-  const panel = h("div", { class: "panel" }, message, isClasses ? objects.element : [slider.element, switches.element, objects.element], details(result));
+  const panel = h("div", { class: "panel" }, message, isClasses ? objects.element : [slider.element, switches.element, objects.element], lookAgain(result, (problem) => trouble.replaceChildren(problemBox(problem))), details(result));
   root.replaceChildren(
     h("header", { class: "result-head" }, h("div", { class: "result-title" }, h("h1", { tabindex: "-1", title: result.source }, result.source), sentence), actions),
     trouble,
@@ -200,7 +201,7 @@ function emptyMessage(result, state, shown, change) {
   const best = bestBelow(result.predictions, state);
   const box = (text, button) => h("div", { class: "nothing" }, h("h2", {}, t("result.nothing")), h("p", {}, text), button);
   if (best) {
-    const target = Math.floor(best.score * 100) / 100;
+    const target = Math.floor(best.score * 1000) / 1000;
     const show = h("button", { class: "button main-action", type: "button", onclick: () => change({ min: target }) }, t("result.nothing.show", { score: percent(target) }));
     return box(t("result.nothing.best", { min: percent(state.min), label: best.label, score: percent(best.score) }), show);
   }
