@@ -26,7 +26,7 @@ def accuracy(truth: Int64, ranked: Sequence[Int64], *, rounds: int, seed: int) -
 
 
 def confusion(truth: Int64, first: Int64, classes: int) -> Int64:
-    """(classes, classes + 1): rows truth, columns the first answer; the last column: something else or nothing."""
+    """(classes, classes + 1): rows truth, columns the first answer; last: something else or nothing."""
     table = np.zeros((classes, classes + 1), np.int64)
     np.add.at(table, (truth, np.where((first < 0) | (first >= classes), classes, first)), 1)
     return table
@@ -38,7 +38,10 @@ def rows(names: Sequence[str], table: Int64) -> tuple[ClassRow, ...]:
         ClassRow(
             name,
             int(table[i].sum()),
-            {"recall": _share(table[i, i], table[i].sum()), "precision": _share(table[i, i], table[:, i].sum())},
+            {
+                "recall": _share(table[i, i], table[i].sum()),
+                "precision": _share(table[i, i], table[:, i].sum()),
+            },
         )
         for i, name in enumerate(names)
     )

@@ -36,7 +36,12 @@ class Judged:
 
 
 def judge(
-    dataset: dict[str, Any], found: list[dict[str, Any]], *, kind: Kind = "bbox", rounds: int = 0, seed: int = 0
+    dataset: dict[str, Any],
+    found: list[dict[str, Any]],
+    *,
+    kind: Kind = "bbox",
+    rounds: int = 0,
+    seed: int = 0,
 ) -> Judged:
     """Judge predictions in COCO's result form against a COCO data set.
 

@@ -74,21 +74,34 @@ def _coco(path: Path, pictures: Path | None, first: int) -> BoxSet:
         images = _spread(sorted(dataset["images"], key=lambda item: item["id"]), first)
         ids = {item["id"] for item in images}
         folder = pictures or _beside(path, images[0]["file_name"])
-        marks = [mark | {"iscrowd": mark.get("iscrowd", 0)} for mark in dataset["annotations"] if mark["image_id"] in ids]
+        marks = [
+            mark | {"iscrowd": mark.get("iscrowd", 0)}
+            for mark in dataset["annotations"]
+            if mark["image_id"] in ids
+        ]
         categories = dataset["categories"]
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise BadOption(f"{path.name} is no COCO annotation file: {type(error).__name__} {error}.") from error
-    found = tuple(Picture(item["file_name"], (folder / item["file_name"]).read_bytes, item["id"]) for item in images)
+    found = tuple(
+        Picture(item["file_name"], (folder / item["file_name"]).read_bytes, item["id"]) for item in images
+    )
     kept = {"images": images, "annotations": marks, "categories": categories}
     return BoxSet(path.stem, found, kept)
 
 
 def _beside(path: Path, name: str) -> Path:
     split = path.stem.rpartition("_")[2]
-    for folder in (path.parent, path.parent / "images", path.parent.parent / "images" / split, path.parent.parent / split):
+    for folder in (
+        path.parent,
+        path.parent / "images",
+        path.parent.parent / "images" / split,
+        path.parent.parent / split,
+    ):
         if (folder / name).is_file():
             return folder
-    raise BadOption(f"The pictures of {path.name} are not beside it.", next_step="Give their folder with --pictures.")
+    raise BadOption(
+        f"The pictures of {path.name} are not beside it.", next_step="Give their folder with --pictures."
+    )
 
 
 def _folder(path: Path, first: int) -> ClassSet:
@@ -116,7 +129,9 @@ def _packed(path: Path, first: int) -> ClassSet:
     elif {"x", "y"} <= table.keys():
         read, labels = _packed_pixels(table), table["y"]
     else:
-        raise BadOption(f"{path.name} has the arrays {', '.join(table)}; wanted header, data, offsets, labels or x, y.")
+        raise BadOption(
+            f"{path.name} has the arrays {', '.join(table)}; wanted header, data, offsets, labels or x, y."
+        )
     found = [Picture(f"{path.stem}[{i}]", read(i), int(label)) for i, label in enumerate(labels)]
     return ClassSet(path.stem, tuple(_spread(found, first)), classes)
 

@@ -82,7 +82,7 @@ def evaluate(
     if isinstance(dataset, ClassSet) != (task == "classify"):
         kind = "classes" if isinstance(dataset, ClassSet) else "boxes"
         raise BadOption(
-            f"{results[0].model.name} is a model for the task {task!r}, but {path.name} is a data set of {kind}.",
+            f"{results[0].model.name} is for the task {task!r}, but {path.name} is a data set of {kind}.",
             next_step="Choose another data set or another model.",
         )
     if isinstance(dataset, ClassSet):
@@ -114,7 +114,7 @@ def _judge_boxes(dataset: BoxSet, results: Sequence[Result], rules: Rules) -> Re
     category = {i: names[label] for i, label in enumerate(results[0].labels) if label in names}
     if not category:
         raise BadOption(
-            f"{results[0].model.name} knows none of the labels of {dataset.name}: {', '.join(sorted(names)[:10])}.",
+            f"{results[0].model.name} knows no label of {dataset.name}: {', '.join(sorted(names)[:10])}.",
             next_step="Rename the categories of the data set as the model names its labels.",
         )
     kept = dataset.dataset | {
@@ -178,7 +178,7 @@ def _judge_classes(dataset: ClassSet, results: Sequence[Result], rules: Rules) -
     position = {name: i for i, name in enumerate(dataset.classes)}
     if not position.keys() & set(results[0].labels):
         raise BadOption(
-            f"{results[0].model.name} knows none of the classes of {dataset.name}: {', '.join(dataset.classes[:10])}.",
+            f"{results[0].model.name} knows no class of {dataset.name}: {', '.join(dataset.classes[:10])}.",
             next_step="Name the folders as the model names its labels.",
         )
     label_to_class = np.array([position.get(name, -1) for name in results[0].labels], np.int64)

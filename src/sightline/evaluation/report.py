@@ -55,8 +55,9 @@ class Report:
 
     def table(self) -> str:
         """Markdown: the figures in percent, then one line a label."""
+        model = f"{self.model.name}@{self.model.version}"
         lines = [
-            f"{self.model.name}@{self.model.version} on {self.dataset}, {self.pictures} pictures, {self.engine}",
+            f"{model} on {self.dataset}, {self.pictures} pictures, {self.engine}",
             "",
             "| figure | % |",
             "|---|---|",
@@ -64,13 +65,8 @@ class Report:
         ]
         if self.classes:
             names = list(self.classes[0].figures)
-            lines += [
-                "",
-                f"| label | count | {' | '.join(names)} |",
-                "|---|---|" + "---|" * len(names),
-                *(
-                    f"| {row.label} | {row.count} | {' | '.join(f'{100 * row.figures[n]:.1f}' for n in names)} |"
-                    for row in self.classes
-                ),
-            ]
+            lines += ["", f"| label | count | {' | '.join(names)} |", "|---|---|" + "---|" * len(names)]
+            for row in self.classes:
+                values = " | ".join(f"{100 * row.figures[name]:.1f}" for name in names)
+                lines.append(f"| {row.label} | {row.count} | {values} |")
         return "\n".join(lines) + "\n"

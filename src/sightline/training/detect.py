@@ -17,6 +17,7 @@ from sightline.training.models.grid_detector import GridDetector, boxes, cells
 from sightline.training.models.start import load_yolox_nano
 from sightline.training.pictures import Example, Sample, labels_of, plain, read_source, vary
 from sightline.training.recipe import Recipe
+from sightline.types import Int64
 
 LOWEST_SCORE = 0.01
 
@@ -27,10 +28,15 @@ class Batch:
 
     pixels: Tensor
     truths: list[Truth]
+    step: int = 0
 
 
 class DetectLesson:
-    """See ``Lesson``. The teacher is the starting network itself, asked twice: as is and mirrored."""
+    """See ``Lesson``. The teacher is the starting network itself, asked about every other batch in a mirror.
+
+    So its errors on one view are corrected by its answer on the other, and the network learns to
+    answer both alike.
+    """
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
@@ -50,7 +56,7 @@ class DetectLesson:
         self.teacher = copy.deepcopy(self.model).eval().requires_grad_(requires_grad=False)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """Every picture once, in an order and with variations drawn from (seed, epoch); one batch is made ahead."""
+        """Every picture once, ordered and varied by (seed, epoch); one batch is made ahead."""
         size = self.recipe.optimiser.batch
         order = np.random.default_rng([self.recipe.seed, epoch]).permutation(len(self.pool))
         parts = [order[i * size : (i + 1) * size] for i in range(self.steps)]
@@ -65,7 +71,7 @@ class DetectLesson:
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Towards the marks, and towards the teacher."""
         weights = self.recipe.loss
-        taught = self._taught(batch.pixels) if weights.teacher else None
+        taught = self._taught(batch.pixels, mirrored=batch.step % 2 == 1) if weights.teacher else None
         raw = self.model(batch.pixels)
         parts = {k: v * weights.labels for k, v in label_loss(raw, batch.truths, self.grid, taught).items()}
         if taught is not None:
@@ -86,22 +92,23 @@ class DetectLesson:
         figures = judge(as_coco(self.watched, len(self.labels)), found).figures
         return {name: round(figures[name].value, 4) for name in ("AP", "AP50", "AR100")}
 
-    def _batch(self, epoch: int, step: int, index: Sequence[int]) -> Batch:
+    def _batch(self, epoch: int, step: int, index: Int64) -> Batch:
         augment = self.recipe.augment
         if epoch >= self.recipe.optimiser.epochs - augment.plain_epochs:
             augment = augment.model_copy(update={"mosaic": 0.0})
         draw = np.random.default_rng([self.recipe.seed, epoch, step])
-        return stack([vary(self.pool, int(i), self.size, augment, draw) for i in index])
+        return stack([vary(self.pool, int(i), self.size, augment, draw) for i in index], step)
 
     @torch.no_grad()
-    def _taught(self, pixels: Tensor) -> Tensor:
+    def _taught(self, pixels: Tensor, *, mirrored: bool) -> Tensor:
         assert isinstance(self.teacher, GridDetector)
-        straight = self.teacher.probabilities(pixels)
-        turned = self.teacher.probabilities(pixels.flip(3).contiguous(memory_format=torch.channels_last))
-        return (straight + self._mirror(turned)) / 2
+        if not mirrored:
+            return self.teacher.probabilities(pixels)
+        turned = pixels.flip(3).contiguous(memory_format=torch.channels_last)
+        return self._mirror(self.teacher.probabilities(turned))
 
     def _mirror(self, taught: Tensor) -> Tensor:
-        """The answer about a mirrored picture as an answer about the picture: cells and offsets swap sides."""
+        """The answer about a mirrored picture as one about the picture: cells and offsets swap sides."""
         columns = self.size / self.grid.strides
         start = torch.arange(len(columns)) - self.grid.corners[:, 0].long()
         swapped = taught[:, start + (columns - 1).long() - self.grid.corners[:, 0].long()]
@@ -118,14 +125,16 @@ def build(recipe: Recipe, classes: int) -> GridDetector:
     return model.to(memory_format=torch.channels_last)
 
 
-def stack(samples: Sequence[Sample]) -> Batch:
+def stack(samples: Sequence[Sample], step: int = 0) -> Batch:
     """Samples of one size -> a batch."""
     pixels = torch.from_numpy(np.stack([sample.pixels for sample in samples]))
     truths = [
         Truth(torch.from_numpy(s.xyxy), torch.from_numpy(s.label), torch.from_numpy(s.crowd), s.complete)
         for s in samples
     ]
-    return Batch(pixels.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last), truths)
+    return Batch(
+        pixels.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last), truths, step
+    )
 
 
 @torch.no_grad()
@@ -139,7 +148,12 @@ def detect(model: GridDetector, example: Example, grid: Grid, size: int, image: 
     xyxy = boxes(answer[None], grid.corners, grid.strides)[0][cell] / scale
     kept = batched_nms(xyxy, best, label, 0.65)[:100]
     return [
-        {"image_id": image, "category_id": int(label[i]), "score": float(best[i]), "bbox": _xywh(xyxy[i].tolist())}
+        {
+            "image_id": image,
+            "category_id": int(label[i]),
+            "score": float(best[i]),
+            "bbox": _xywh(xyxy[i].tolist()),
+        }
         for i in kept.tolist()
     ]
 
@@ -148,8 +162,14 @@ def as_coco(examples: Sequence[Example], classes: int) -> dict[str, Any]:
     """Examples as a COCO data set; image ids count from 1, category ids are label positions."""
     marks: list[dict[str, Any]] = []
     for image, example in enumerate(examples, 1):
-        rows = [(xyxy, label, 0) for xyxy, label in zip(example.xyxy.tolist(), example.label.tolist(), strict=True)]
-        rows += [(xyxy, label, 1) for xyxy, label in zip(example.crowd.tolist(), example.crowd_label.tolist(), strict=True)]
+        rows = [
+            (xyxy, label, 0)
+            for xyxy, label in zip(example.xyxy.tolist(), example.label.tolist(), strict=True)
+        ]
+        rows += [
+            (xyxy, label, 1)
+            for xyxy, label in zip(example.crowd.tolist(), example.crowd_label.tolist(), strict=True)
+        ]
         for xyxy, label, crowd in rows:
             box = _xywh(xyxy)
             marks.append(

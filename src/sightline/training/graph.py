@@ -88,9 +88,7 @@ def strip(path: Path) -> None:
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def prove(
-    network: nn.Module, path: Path, cases: Sequence[Tensor], *, tolerance: float = 1e-3
-) -> Parity:
+def prove(network: nn.Module, path: Path, cases: Sequence[Tensor], *, tolerance: float = 1e-3) -> Parity:
     """Run torch and ONNX Runtime on the same inputs.
 
     Raises:

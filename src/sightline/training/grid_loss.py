@@ -101,15 +101,25 @@ def label_loss(raw: Tensor, truths: list[Truth], grid: Grid, taught: Tensor | No
     total = 0
     for picture, truth in enumerate(truths):
         found = match(raw[picture], xyxy[picture], truth, grid)
-        _without_marks(thing_target[picture], thing_weight[picture], truth, grid, None if taught is None else taught[picture])
+        _without_marks(
+            thing_target[picture],
+            thing_weight[picture],
+            truth,
+            grid,
+            None if taught is None else taught[picture],
+        )
         thing_target[picture, found.cell] = 1.0
         thing_weight[picture, found.cell] = 1.0
         total += len(found.cell)
         overlap = paired_iou(xyxy[picture, found.cell], truth.xyxy[found.target])
         place = place + (1 - overlap.square()).sum()
         wanted = functional.one_hot(truth.label[found.target], raw.shape[2] - 5) * found.iou[:, None]
-        kind = kind + functional.binary_cross_entropy_with_logits(raw[picture, found.cell, 5:], wanted, reduction="sum")
-    thing = functional.binary_cross_entropy_with_logits(raw[..., 4], thing_target, thing_weight, reduction="sum")
+        kind = kind + functional.binary_cross_entropy_with_logits(
+            raw[picture, found.cell, 5:], wanted, reduction="sum"
+        )
+    thing = functional.binary_cross_entropy_with_logits(
+        raw[..., 4], thing_target, thing_weight, reduction="sum"
+    )
     scale = 1 / max(total, 1)
     return {"box": BOX_WEIGHT * place * scale, "thing": thing * scale, "label": kind * scale}
 

@@ -53,7 +53,9 @@ def read_source(recipe: Recipe, source: Source, labels: Sequence[str]) -> list[E
     """All pictures of a source, decoded."""
     path = recipe.path(source.annotations)
     if not path.is_file():
-        raise BadOption(f"{path} does not exist.", next_step="Set data.root of the recipe to the folder of the data.")
+        raise BadOption(
+            f"{path} does not exist.", next_step="Set data.root of the recipe to the folder of the data."
+        )
     table = json.loads(path.read_text("utf-8"))
     known = {name: position for position, name in enumerate(labels)}
     category = {item["id"]: known[item["name"]] for item in table["categories"] if item["name"] in known}
@@ -63,7 +65,10 @@ def read_source(recipe: Recipe, source: Source, labels: Sequence[str]) -> list[E
             marks.setdefault(mark["image_id"], []).append(mark)
     kept = [item for item in table["images"] if _wanted(source, item.get("coco_url", ""))]
     kept = kept[: source.first or None]
-    return [_example(recipe.path(source.pictures), source, item, marks.get(item["id"], []), category) for item in kept]
+    return [
+        _example(recipe.path(source.pictures), source, item, marks.get(item["id"], []), category)
+        for item in kept
+    ]
 
 
 def labels_of(recipe: Recipe) -> tuple[str, ...]:
@@ -83,18 +88,28 @@ def _example(folder: Path, source: Source, item: dict, marks: list, category: di
         picture = opened.convert("RGB")
     shrink = min(1.0, LONGEST / max(picture.size))
     if shrink < 1:
-        picture = picture.resize((round(picture.width * shrink), round(picture.height * shrink)), Image.Resampling.BILINEAR)
+        picture = picture.resize(
+            (round(picture.width * shrink), round(picture.height * shrink)), Image.Resampling.BILINEAR
+        )
     scale = np.array([picture.width / item["width"], picture.height / item["height"]] * 2, np.float32)
     crowd = np.array([bool(mark.get("iscrowd")) for mark in marks], bool)
     xywh = np.array([mark["bbox"] for mark in marks], np.float32).reshape(-1, 4)
     xyxy = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1) * scale
     label = np.array([category[mark["category_id"]] for mark in marks], np.int64)
     return Example(
-        item["file_name"], np.asarray(picture), xyxy[~crowd], label[~crowd], xyxy[crowd], label[crowd], source.complete
+        item["file_name"],
+        np.asarray(picture),
+        xyxy[~crowd],
+        label[~crowd],
+        xyxy[crowd],
+        label[crowd],
+        source.complete,
     )
 
 
-def vary(pool: Sequence[Example], index: int, size: int, augment: Augment, draw: np.random.Generator) -> Sample:
+def vary(
+    pool: Sequence[Example], index: int, size: int, augment: Augment, draw: np.random.Generator
+) -> Sample:
     """A training sample around the example ``index``: a mosaic of four, or the picture alone."""
     if draw.random() < augment.mosaic:
         others = draw.integers(0, len(pool), 3)
@@ -115,9 +130,13 @@ def _alone(example: Example, size: int, augment: Augment, draw: np.random.Genera
     scale = size / max(height, width) * draw.uniform(*augment.scale)
     room_x, room_y = size - width * scale, size - height * scale
     # Smaller than the canvas: anywhere, half of the time top left as when serving. Larger: a random window.
-    corner = (0, 0) if draw.random() < 0.5 and room_x >= 0 and room_y >= 0 else (
-        int(draw.uniform(min(room_x, 0), max(room_x, 0))),
-        int(draw.uniform(min(room_y, 0), max(room_y, 0))),
+    corner = (
+        (0, 0)
+        if draw.random() < 0.5 and room_x >= 0 and room_y >= 0
+        else (
+            int(draw.uniform(min(room_x, 0), max(room_x, 0))),
+            int(draw.uniform(min(room_y, 0), max(room_y, 0))),
+        )
     )
     placed = _paste(canvas, example, scale, corner, (0, 0, size, size), (augment, draw))
     return _finish(canvas, [placed])
@@ -163,7 +182,9 @@ def _paste(
     seen = np.array([left, top, right, low], np.float32)
 
     def move(xyxy: Float32) -> Float32:
-        moved = xyxy * np.array([width / example.pixels.shape[1], height / example.pixels.shape[0]] * 2, np.float32)
+        moved = xyxy * np.array(
+            [width / example.pixels.shape[1], height / example.pixels.shape[0]] * 2, np.float32
+        )
         if flip:
             moved = np.stack([width - moved[:, 2], moved[:, 1], width - moved[:, 0], moved[:, 3]], 1)
         return np.asarray(moved + np.array([x, y, x, y], np.float32), np.float32)
@@ -175,7 +196,12 @@ def _paste(
     good = (side >= SMALLEST) & (share >= 0.3)
     # What is cut off too much to be taught must not be taught as "nothing" either.
     doubtful = ~good & (side >= 1)
-    return shown[good], example.label[good], np.concatenate([_clip(crowd, seen), shown[doubtful]]), example.complete
+    return (
+        shown[good],
+        example.label[good],
+        np.concatenate([_clip(crowd, seen), shown[doubtful]]),
+        example.complete,
+    )
 
 
 def _finish(canvas: UInt8, placed: Sequence[tuple[Float32, Int64, Float32, bool]]) -> Sample:

@@ -60,7 +60,9 @@ class Optimiser(_Frozen):
     batch: int = Field(default=16, gt=0)
     rate: float = Field(gt=0, description="Peak learning rate.")
     relative: bool = Field(default=False, description="The rate is a share of each tensor's size.")
-    last_rate: float = Field(default=0.05, ge=0, le=1, description="Share of the rate that is left at the end.")
+    last_rate: float = Field(
+        default=0.05, ge=0, le=1, description="Share of the rate that is left at the end."
+    )
     warmup_epochs: float = Field(default=1.0, ge=0)
     weight_decay: float = Field(default=0.01, ge=0)
     clip: float = Field(default=10.0, gt=0, description="Longest gradient.")
@@ -75,7 +77,9 @@ class Augment(_Frozen):
     plain_epochs: int = Field(default=0, ge=0, description="Last epochs without mosaics.")
     scale: tuple[float, float] = (0.6, 1.4)
     flip: float = Field(default=0.5, ge=0, le=1)
-    colour: float = Field(default=0.15, ge=0, le=1, description="Largest change of brightness, contrast, saturation.")
+    colour: float = Field(
+        default=0.15, ge=0, le=1, description="Largest change of brightness, contrast, saturation."
+    )
 
 
 class Weights(_Frozen):
@@ -103,7 +107,9 @@ class Recipe(_Frozen):
     version: str = Field(default="1", pattern=VERSION_PATTERN)
     task: Literal["detect"]
     seed: int = 1
-    labels: tuple[str, ...] = Field(default=(), description="Empty: the categories of the first source, by id.")
+    labels: tuple[str, ...] = Field(
+        default=(), description="Empty: the categories of the first source, by id."
+    )
     input: InputContract
     data: Data
     network: Network
@@ -130,9 +136,10 @@ def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recip
     try:
         table = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        shipped = ", ".join(sorted(item.stem for item in RECIPES.glob("*.toml")))
         raise ConfigError(
             f"The recipe {path} cannot be read: {error}.",
-            next_step=f"Give a TOML file, or one of: {', '.join(sorted(p.stem for p in RECIPES.glob('*.toml')))}.",
+            next_step=f"Give a TOML file, or one of: {shipped}.",
         ) from error
     for key, value in (overrides or {}).items():
         _put(table, key, value)
@@ -149,5 +156,7 @@ def _put(table: dict[str, Any], key: str, value: Any) -> None:
     for folder in folders:
         table = table.setdefault(folder, {})
         if not isinstance(table, dict):
-            raise ConfigError(f"The override {key!r} goes through {folder!r}, which is no table of the recipe.")
+            raise ConfigError(
+                f"The override {key!r} goes through {folder!r}, which is no table of the recipe."
+            )
     table[last] = value

@@ -58,7 +58,9 @@ def train(
     lesson = LESSONS[plan.task](plan)
     model = lesson.model
     options = plan.optimiser
-    optimiser = torch.optim.AdamW(weight_groups(model, plan), lr=options.rate, weight_decay=options.weight_decay)
+    optimiser = torch.optim.AdamW(
+        weight_groups(model, plan), lr=options.rate, weight_decay=options.weight_decay
+    )
     average = Average(model, options.average)
     first = _restore(out / "last.pt", plan, model, optimiser, average) if resume else 0
 

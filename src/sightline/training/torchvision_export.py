@@ -105,7 +105,7 @@ def export_maskrcnn(
 
 
 def build_maskrcnn(variant: Variant, weights: Weights, options: Options) -> Any:
-    """torchvision's network in evaluation mode."""
+    """The network of torchvision in evaluation mode."""
     network = _build(
         variant,
         weights,
@@ -190,7 +190,7 @@ def export_classifier(
 
 
 def _build(variant: str, weights: Weights, **options: Any) -> Any:
-    """torchvision's network with the weights that were asked for."""
+    """The network of torchvision with the weights that were asked for."""
     hub = get_model_weights(variant).DEFAULT if weights == "DEFAULT" else None
     try:
         network = get_model(variant, weights=hub, **options)

@@ -55,10 +55,12 @@ def _convolutions(path: Path) -> Iterator[tuple[Tensor, Tensor]]:
 def _stem(weight: Tensor) -> Tensor:
     """Space-to-depth with BGR input and a 3x3 kernel (o, 12, 3, 3) -> one 6x6 kernel (o, 3, 6, 6) on RGB.
 
-    The twelve channels are the pixels (row, column) = (0,0), (1,0), (0,1), (1,1) of each 2x2 square, BGR each.
+    The twelve channels are the pixels (row, column) = (0,0), (1,0), (0,1), (1,1) of a square, BGR each.
     """
     if weight.shape[1:] != (12, 3, 3):
-        raise ModelRefused(f"The first convolution has the shape {tuple(weight.shape)}, wanted (16, 12, 3, 3).")
+        raise ModelRefused(
+            f"The first convolution has the shape {tuple(weight.shape)}, wanted (16, 12, 3, 3)."
+        )
     square = weight.reshape(-1, 2, 2, 3, 3, 3).flip(3)  # o, column, row, colour, ky, kx
     return square.permute(0, 3, 4, 2, 5, 1).reshape(-1, 3, 6, 6).contiguous()
 
