@@ -42,14 +42,16 @@ def sample(contract: InputContract) -> Tensor:
 
 
 def difference(expected: Outputs, got: Outputs, manifest: Manifest) -> float:
+    """How far apart two runs are: infinite if they are read differently, else `distance`."""
+    return distance(expected, got) if read_alike(expected, got, manifest) else float("inf")
+
+
+def distance(expected: Outputs, got: Outputs) -> float:
     """Root mean square of the difference, relative to that of the expected outputs; the worst output counts.
 
-    Infinite when outputs are missing, not finite, or read as something else: another best class,
-    boxes more than two pixels away. Outputs of changing length (rows that survived a threshold)
-    are compared by what is read from them only.
+    Infinite when an output is missing or not finite. Outputs of changing length (rows that
+    survived a threshold) cannot be compared number by number and do not count.
     """
-    if not _read_alike(expected, got, manifest):
-        return float("inf")
     worst = 0.0
     for name, value in expected.items():
         other = got.get(name)
@@ -62,16 +64,21 @@ def difference(expected: Outputs, got: Outputs, manifest: Manifest) -> float:
     return worst
 
 
-def _read_alike(expected: Outputs, got: Outputs, manifest: Manifest) -> bool:
+def read_alike(expected: Outputs, got: Outputs, manifest: Manifest, slack: float = 0.0) -> bool:
+    """Does the head read the same: the same best class, and every sure box again within two pixels?
+
+    ``slack`` allows a box to move by this share of its longer side, if that is more.
+    """
     side = (manifest.input.width, manifest.input.height)
     fit = Fit(1.0, 1.0, 0.0, 0.0, *side, *side)
     try:
-        return _alike(heads.read(manifest, expected, fit, Ask()), heads.read(manifest, got, fit, Ask()))
+        before, after = (heads.read(manifest, outputs, fit, Ask()) for outputs in (expected, got))
+        return _alike(before, after, slack)
     except SightlineError:
         return False
 
 
-def _alike(expected: Prediction, got: Prediction) -> bool:
+def _alike(expected: Prediction, got: Prediction, slack: float) -> bool:
     if isinstance(expected, Classification) or isinstance(got, Classification):
         return (
             isinstance(expected, Classification) and isinstance(got, Classification) and _top(expected, got)
@@ -81,7 +88,8 @@ def _alike(expected: Prediction, got: Prediction) -> bool:
     if isinstance(got, Segments):
         got = got.detections
     for box, label, score in zip(expected.xyxy, expected.label, expected.score, strict=True):
-        near = (np.abs(got.xyxy - box).max(axis=1, initial=0) <= BOX_PIXELS) & (got.label == label)
+        allowed = max(BOX_PIXELS, slack * float((box[2:] - box[:2]).max()))
+        near = (np.abs(got.xyxy - box).max(axis=1, initial=0) <= allowed) & (got.label == label)
         if score > 0.5 and not near.any():
             return False
     return True
