@@ -39,7 +39,8 @@ def read(manifest: Manifest, outputs: Outputs, fit: Fit, ask: Ask) -> Prediction
     what the manifest says, ModelRefused for an unusable head, BadOption for an unusable ask.
     """
     reader, options = check(manifest)
-    prediction = reader.read(outputs, fit, need(manifest, ask), options)
+    with np.errstate(all="ignore"):  # wild numbers become inf or NaN, and those are never an answer
+        prediction = reader.read(outputs, fit, need(manifest, ask), options)
     if manifest.task == "detect" and isinstance(prediction, Segments):
         return prediction.detections
     return prediction

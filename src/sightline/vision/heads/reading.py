@@ -160,8 +160,7 @@ def finish(
 
 def place(xyxy: Float32, score: Float32, label: Int64, fit: Fit, rows: Index) -> tuple[Detections, Index]:
     """Canvas boxes -> boxes of the original, in the same order; those without an area are left out."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        original = fit.to_original(np.asarray(xyxy, np.float32))
+    original = fit.to_original(np.asarray(xyxy, np.float32))
     real = boxes.is_real(original)
     score = np.minimum(score, 1)
     if real.all():
