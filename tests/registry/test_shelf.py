@@ -86,12 +86,17 @@ def test_the_same_bundle_twice_is_fine_and_other_content_is_not(registry: Regist
     assert registry.resolve("toy").model_path.read_bytes() == b"one"
 
 
-def test_an_intact_copy_replaces_a_damaged_installation(registry: Registry, make_bundle: Any) -> None:
+def test_an_intact_copy_replaces_a_damaged_installation(
+    settings: Settings, registry: Registry, make_bundle: Any
+) -> None:
     folder = make_bundle(b"one")
     registry.add(folder)
     (registry.root / "toy" / "1" / "model.onnx").write_bytes(b"0ne")
+    assert registry.resolve("toy").version == "1", "what is in memory goes on serving"
     with pytest.raises(ModelRefused):
-        registry.resolve("toy")
+        registry.prove(registry.resolve("toy"))
+    with pytest.raises(ModelRefused):
+        Registry(settings).resolve("toy")
     assert registry.add(folder).model_path.read_bytes() == b"one"
     assert registry.problems(deep=True) == ()
 

@@ -44,7 +44,7 @@ class Registry:
         self._problems: list[str] = []
         self._signature: Signature | None = None
         self._looked_s = float("-inf")
-        self._proven: dict[Path, tuple[int, int, int]] = {}
+        self._proven: dict[tuple[Path, str], tuple[int, int, int]] = {}
 
     @property
     def root(self) -> Path:
@@ -69,9 +69,10 @@ class Registry:
     def resolve(self, name: str | None = None) -> Bundle:
         """The bundle that answers for ``name`` or ``name@version``; ``None`` means the default model.
 
-        The weights are compared with their digest before they are handed out (again whenever the
-        file's size or time has changed). If the active version is damaged and the version was not
-        asked for, an intact one answers and the log says so.
+        The weights are compared with their digest before this process first gets them. A model that
+        is damaged later keeps its place, because the copy in memory goes on serving; whoever opens
+        the file calls `prove` first. If the active version is damaged and the version was not asked
+        for, an intact one answers and the log says so.
 
         Raises:
             NotFound: No such model or version; the message names the valid ones.
@@ -87,9 +88,25 @@ class Registry:
                     f"The model {name!r} has no version {version!r}; it has {', '.join(sorted(found))}.",
                     next_step="Use one of these versions, or none for the active one.",
                 )
-            self._prove(found[version])
+            self._prove_once(found[version])
             return found[version]
         return self._first_intact(found)
+
+    def prove(self, bundle: Bundle) -> None:
+        """Compare the weights with their digest, unless that was done since the file last changed.
+
+        Raises:
+            ModelRefused: The weights are not what the manifest promises.
+        """
+        try:
+            state = bundle.model_path.stat()
+        except OSError:
+            bundle.verify()  # says what is missing
+            raise
+        mark = (state.st_size, state.st_mtime_ns, state.st_ino)
+        if self._proven.get(_key(bundle)) != mark:
+            bundle.verify()
+            self._proven[_key(bundle)] = mark
 
     def find(self, reference: str) -> Bundle:
         """Like `resolve`, without reading the weights: for listings and cards."""
@@ -120,7 +137,8 @@ class Registry:
             ModelRefused: Its weights are damaged; the old version stays.
         """
         with self._changing:
-            bundle = self.resolve(f"{name}@{version}")
+            bundle = self.find(f"{name}@{version}")
+            bundle.verify()
             (self._root / name).mkdir(parents=True, exist_ok=True)
             write_text(self._root / name / ACTIVE_FILE, version)
             self._forget()
@@ -152,7 +170,7 @@ class Registry:
         sentences = list(self._problems)
         for bundle in (bundle for versions in found.values() for bundle in versions.values() if deep):
             try:
-                self._prove(bundle)
+                bundle.verify()
             except SightlineError as error:
                 sentences.append(error.message)
         return tuple(sentences)
@@ -171,7 +189,7 @@ class Registry:
         refusal: ModelRefused | None = None
         for bundle in (best, *(other for other in rest if other is not best)):
             try:
-                self._prove(bundle)
+                self._prove_once(bundle)
             except ModelRefused as error:
                 refusal = refusal or error
                 _log.warning("%s Falling back to another version of %s.", error.message, bundle.name)
@@ -179,16 +197,9 @@ class Registry:
                 return bundle
         raise refusal or self._unknown(best.name)
 
-    def _prove(self, bundle: Bundle) -> None:
-        try:
-            state = bundle.model_path.stat()
-        except OSError:
-            bundle.verify()  # says what is missing
-            raise
-        mark = (state.st_size, state.st_mtime_ns, state.st_ino)
-        if self._proven.get(bundle.model_path) != mark:
-            bundle.verify()
-            self._proven[bundle.model_path] = mark
+    def _prove_once(self, bundle: Bundle) -> None:
+        if _key(bundle) not in self._proven:
+            self.prove(bundle)
 
     def _first(self) -> str:
         bundles = self.list()
@@ -227,6 +238,10 @@ class Registry:
     def _forget(self) -> None:
         with self._lock:
             self._signature, self._looked_s = None, float("-inf")
+
+
+def _key(bundle: Bundle) -> tuple[Path, str]:
+    return bundle.model_path, bundle.manifest.sha256
 
 
 def _active(versions: dict[str, Bundle]) -> Bundle:

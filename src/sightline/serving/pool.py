@@ -100,6 +100,7 @@ class ModelPool:
                 return known
             self._refuse_again(key)
             try:
+                self._registry.prove(bundle)  # the file may have been damaged since it was resolved
                 loaded = self._load(bundle, self._plan(bundle))
             except SightlineError as error:
                 self._failed[key] = (time.monotonic(), error)
