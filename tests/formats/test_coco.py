@@ -1,0 +1,122 @@
+"""COCO: what its own tools read, and what we read back."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sightline.errors import BadOption
+from sightline.formats import coco
+from sightline.types import Result, Segments
+from sightline.vision import masks
+
+
+def test_a_data_set(detected: Result, nothing: Result) -> None:
+    body = json.loads(coco.dumps([detected, nothing]))
+    assert body["images"][0] == {"id": 1, "file_name": "b.jpg", "width": 100, "height": 80}
+    assert [category["id"] for category in body["categories"]] == [1, 2, 3]
+    assert body["categories"][2]["name"] == "猫 & <dog>"
+    assert body["annotations"][0] == {
+        "id": 1,
+        "image_id": 1,
+        "category_id": 3,
+        "bbox": [10, 20, 40.12, 40.99],
+        "score": 0.9124,
+        "area": pytest.approx(40.12 * 40.99),
+        "iscrowd": 0,
+    }
+    assert {row["image_id"] for row in body["annotations"]} == {1}
+
+
+def test_masks_are_exact_and_not_crowds(segmented: Result) -> None:
+    body = json.loads(coco.dumps([segmented]))
+    row = body["annotations"][1]
+    assert row["area"] == 100 * 80 - 20 * 40
+    assert row["iscrowd"] == 0
+    assert row["segmentation"]["size"] == [80, 100]
+
+
+def test_the_round_trip(segmented: Result) -> None:
+    data = coco.load(coco.dumps([segmented]))
+    assert data.labels == segmented.labels
+    (picture,) = data.pictures
+    assert (picture.name, picture.width, picture.height) == ("b.jpg", 100, 80)
+    assert isinstance(segmented.prediction, Segments)
+    wanted = segmented.prediction.detections
+    assert np.allclose(picture.objects.xyxy, wanted.xyxy, atol=0.02)
+    assert picture.objects.label.tolist() == wanted.label.tolist()
+    for mine, theirs in zip(picture.masks, segmented.prediction.masks, strict=True):
+        assert mine is not None
+        assert np.array_equal(masks.full(mine, 100, 80), masks.full(theirs, 100, 80))
+
+
+def test_sparse_categories_crowds_and_polygons() -> None:
+    body = {
+        "images": [{"id": 7, "file_name": "x.jpg", "width": 20, "height": 10}],
+        "categories": [{"id": 90, "name": "toothbrush"}, {"id": 3, "name": "car"}],
+        "annotations": [
+            {
+                "image_id": 7,
+                "category_id": 90,
+                "bbox": [1, 2, 4, 5],
+                "iscrowd": 0,
+                "segmentation": [[1, 2, 5, 2, 5, 7, 1, 7]],
+            },
+            {
+                "image_id": 7,
+                "category_id": 3,
+                "bbox": [0, 0, 20, 10],
+                "iscrowd": 1,
+                "segmentation": {"size": [10, 20], "counts": [0, 200]},
+            },
+            {"image_id": 7, "category_id": 3, "bbox": [0, 0, 2, 2]},
+        ],
+    }
+    data = coco.load(json.dumps(body))
+    assert data.labels == ("car", "toothbrush")
+    (picture,) = data.pictures
+    assert picture.objects.label.tolist() == [1, 0, 0]
+    assert picture.aside.tolist() == [False, True, False]
+    assert [mask and masks.pixels(mask) for mask in picture.masks] == [20, 200, None]
+    assert picture.objects.xyxy[0].tolist() == [1, 2, 5, 7]
+
+
+def test_an_empty_data_set() -> None:
+    assert coco.load(coco.dumps([])).pictures == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        "[" * 100_000,
+        '{"images": [], "categories": [], "annotations": [{"image_id": 1}]}',
+        '{"images": [], "categories": [{"name": "x"}], "annotations": []}',
+    ],
+)
+def test_what_is_no_data_set_is_refused(text: str) -> None:
+    with pytest.raises(BadOption, match="not a COCO data set"):
+        coco.load(text)
+
+
+def test_classes_are_refused(classified: Result) -> None:
+    with pytest.raises(BadOption, match="COCO describes boxes"):
+        coco.dumps([classified])
+
+
+@pytest.mark.train
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # inside pycocotools
+def test_pycocotools_reads_it(segmented: Result, tmp_path: Path, capsys: Any) -> None:
+    module = pytest.importorskip("pycocotools.coco", reason="pycocotools comes with the train extra.")
+    file = tmp_path / "set.json"
+    file.write_text(coco.dumps([segmented]))
+    theirs = module.COCO(str(file))
+    rows = coco.rows(segmented, 1, {label: place + 1 for place, label in enumerate(segmented.labels)})
+    assert len(theirs.loadRes(rows).anns) == 2
+    assert isinstance(segmented.prediction, Segments)
+    for annotation, mask in zip(theirs.anns.values(), segmented.prediction.masks, strict=True):
+        assert np.array_equal(theirs.annToMask(annotation) > 0, masks.full(mask, 100, 80))
