@@ -12,7 +12,7 @@ from sightline.formats import native
 from sightline.serving.call import Call
 from sightline.storage.records import Draft, Picture
 from sightline.types import Ask, Result
-from sightline.vision import codec
+from sightline.vision import codec, heads
 from sightline.web.intake import Upload
 from sightline.web.options import RESULTS_MAX, Options
 from sightline.web.selection import select
@@ -48,13 +48,16 @@ def answer(services: Services, upload: Upload, wish: Wish, call: Call) -> Answer
     """
     upload = _fetched(services, upload) if upload.url else upload
     options = wish.options
-    ask = _wide(options.ask) if options.store else options.ask
+    narrow = ask = options.ask
+    if options.store:
+        narrow = _narrow(services, options)  # says what is off before anything runs
+        ask = Ask(min_score=min(FLOOR, narrow.min_score or 0), max_results=RESULTS_MAX)
     call.check()
     result = services.road.predict(upload.data, source=upload.source, model=options.model, ask=ask, call=call)
     services.metrics.looked(result.model.digest, result.timing)
     body = native.to_json(result)
     if options.store:
-        body = _kept(services, upload, body, options)
+        body = _kept(services, upload, body, narrow)
     picture = b""
     if wish.draw:
         shown = native.from_json(body, labels=result.labels) if options.store else result
@@ -69,24 +72,25 @@ def _fetched(services: Services, upload: Upload) -> Upload:
     return replace(upload, data=safe_fetch(upload.url, services.settings, max_bytes=max_bytes).data)
 
 
-def _wide(ask: Ask) -> Ask:
-    """Everything above the floor, so that the stored answer can be filtered again without the model."""
-    return Ask(
-        min_score=min(FLOOR, FLOOR if ask.min_score is None else ask.min_score), max_results=RESULTS_MAX
-    )
+def _narrow(services: Services, options: Options) -> Ask:
+    """What was asked for, with the model's own thresholds where nothing was.
+
+    Raises:
+        BadOption: The model has no such label.
+    """
+    need = heads.need(services.road.registry.resolve(options.model).manifest, options.ask)
+    return Ask(need.min_score, need.max_results, options.ask.labels)
 
 
-def _kept(services: Services, upload: Upload, body: dict[str, Any], options: Options) -> dict[str, Any]:
-    """Store the whole answer; give back the part that was asked for."""
-    thresholds = services.road.registry.resolve(options.model).manifest.thresholds
-    min_score = thresholds.min_score if options.ask.min_score is None else options.ask.min_score
-    shown = select(body, replace(options.ask, min_score=min_score, max_results=options.ask.max_results))
+def _kept(services: Services, upload: Upload, body: dict[str, Any], ask: Ask) -> dict[str, Any]:
+    """Store everything above the floor, so that it can be filtered again; give back what was asked for."""
+    shown = select(body, ask)
     digest = hashlib.sha256(upload.data).hexdigest()
     image, thumbnail = services.store.pictures_of(digest) or _pictures(services, upload.data)
     draft = Draft(
         id=body["id"],
         payload=body,
-        min_score=min_score,
+        min_score=ask.min_score or 0.0,
         counts=dict(Counter(found["label"] for found in shown["predictions"])),
         input_sha256=digest,
         image=image,

@@ -30,7 +30,9 @@ class PatientProtocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
     _head: int = 0
-    _in_head: bool = True
+    _in_head: bool = False
+    _ended: bool = False
+    """Whether a request ended in the bytes at hand: they are not counted as its successor's head."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, unless there are too many."""
@@ -48,11 +50,14 @@ class PatientProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what comes before the headers end."""
-        if self._in_head:
-            self._head += min(len(data), HEAD_BYTES)
+        """Count what comes before the headers end; whatever comes while idle begins a request."""
+        if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
+            self._arm(HEAD_S)
+        self._ended = False
         super().data_received(data)
-        if self._in_head and self._head > HEAD_BYTES and not self.transport.is_closing():
+        if self._in_head and not self._ended:
+            self._head += len(data)
+        if self._head > HEAD_BYTES and not self.transport.is_closing():
             self._refuse(431, f"A request's headers may have {HEAD_BYTES} bytes.")
 
     def on_message_begin(self) -> None:
@@ -63,12 +68,13 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """The headers are there; the body has a deadline."""
-        self._in_head = False
+        self._in_head, self._head = False, 0
         self._arm(self.receive_s + GRACE_S)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """The request is whole."""
+        self._ended = True
         self._disarm()
         super().on_message_complete()
 

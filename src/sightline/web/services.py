@@ -19,7 +19,6 @@ from sightline.web.guards import HostList
 from sightline.web.journal import Journal
 from sightline.web.keys import Keyring
 from sightline.web.metrics import Metrics
-from sightline.web.problems import Stopping
 
 if TYPE_CHECKING:
     from sightline.serving.road import Road
@@ -79,21 +78,23 @@ class Services:
         return road
 
     @contextlib.contextmanager
-    def admit(self) -> Iterator["Ticket"]:
-        """Let one more request in, or say at once that the line is full.
+    def receiving(self) -> Iterator["Ticket"]:
+        """Begin to receive a body, or say at once that the line is full.
+
+        A request takes its place on the road (``road.enter``) only when its body is there: a client that
+        sends one byte a second must not keep others out.
 
         Raises:
-            Stopping: No new work is taken.
-            Busy: As many requests as allowed are inside.
+            Busy: As many requests as allowed wait for an answer; their bodies are not even read.
         """
-        if self.phase == "stopping":
-            raise Stopping("The server is finishing its last requests and takes no new ones.")
-        with self.road.enter() as call:
-            ticket = Ticket(self, call)
-            try:
-                yield ticket
-            finally:
-                self.held -= ticket.bytes
+        road = self.road
+        if road.inside >= self.settings.waiting_max:
+            raise Busy(f"{self.settings.waiting_max} requests are waiting, which is the most that may.")
+        ticket = Ticket(self)
+        try:
+            yield ticket
+        finally:
+            self.held -= ticket.bytes
 
     async def run(self, receive: Receive, work: Sequence[Callable[[], T]], call: Call) -> list[T | Exception]:
         """Do the work on worker threads; stop caring, and cancel, when the client leaves.
@@ -125,14 +126,13 @@ class Services:
 
 
 class Ticket:
-    """One request inside; counts the bytes that it holds."""
+    """One request that is being received; counts the bytes that it holds."""
 
-    __slots__ = ("_services", "bytes", "call")
+    __slots__ = ("_services", "bytes")
 
-    def __init__(self, services: Services, call: Call) -> None:
+    def __init__(self, services: Services) -> None:
         """Nothing is held yet."""
         self._services = services
-        self.call = call
         self.bytes = 0
 
     def hold(self, count: int) -> None:

@@ -36,7 +36,7 @@ async def predict(request: Request) -> Response:
     services = services_of(request)
     scope, receive = request.scope, request.receive
     options = options_of(scope["query_string"])
-    with services.admit() as ticket:
+    with services.receiving() as ticket:
         body = await read_body(scope, receive, services.settings, ticket)
         uploads, fields = read_uploads(header(scope, b"content-type"), body, services.settings)
         del body
@@ -45,8 +45,9 @@ async def predict(request: Request) -> Response:
         wish = Wish(options, drawn_type(header(scope, b"accept")))
         if wish.draw and len(uploads) > 1:
             raise BadOption("An annotated picture can be asked for one picture at a time.")
-        work = [partial(answer, services, upload, wish, ticket.call) for upload in uploads]
-        outcomes = await services.run(receive, work, ticket.call)
+        with services.road.enter() as call:
+            work = [partial(answer, services, upload, wish, call) for upload in uploads]
+            outcomes = await services.run(receive, work, call)
     return _response(services, scope["request_id"], outcomes, wish.draw)
 
 

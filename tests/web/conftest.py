@@ -1,0 +1,168 @@
+"""A real server: the whole application in its own process, on a free port, with small models."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.web import tiny
+
+from sightline.settings import load_settings
+
+_START = (
+    "import json,sys; from sightline.settings import load_settings; from sightline.web.serve import serve; "
+)
+_START += "serve(load_settings(json.loads(sys.argv[1]), environment={}))"
+
+
+@dataclass
+class Server:
+    """A running `sightline serve`."""
+
+    process: subprocess.Popen[str]
+    data: Path
+    lines: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        """The printed address, without the key."""
+        return self.link.partition("?")[0].rstrip("/")
+
+    @property
+    def link(self) -> str:
+        """The printed address."""
+        found = re.search(r"http://\S+", "".join(self.lines))
+        assert found, self.log
+        return found[0]
+
+    @property
+    def port(self) -> int:
+        """The port."""
+        return int(self.url.rsplit(":", 1)[1])
+
+    def stop(self, timeout: float = 30) -> int:
+        """SIGTERM and wait; the exit code."""
+        self.process.terminate()
+        return self.process.wait(timeout)
+
+
+def _drain(stream: Any, into: list[str]) -> threading.Thread:
+    def read() -> None:
+        into.extend(iter(stream.readline, ""))
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    return thread
+
+
+def start(data: Path, **options: Any) -> Server:
+    """Start a server on a data folder and wait until it is ready."""
+    wishes = {
+        "data_dir": str(data),
+        "port": 0,
+        "model": "tiny",
+        "decoders": 2,
+        "disk_reserve_mb": 0,
+    } | options
+    environment = {"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error::ResourceWarning"}
+    environment |= {
+        name: value for name, value in os.environ.items() if name.startswith(("COV", "PYTHONPATH"))
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-c", _START, json.dumps(wishes)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    server = Server(process, data)
+    _drain(process.stdout, server.lines)
+    _drain(process.stderr, server.log)
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        assert process.poll() is None, "".join(server.log)
+        if "http://" in "".join(server.lines) and _ready(server):
+            return server
+        time.sleep(0.02)
+    process.kill()
+    pytest.fail("The server did not become ready: " + "".join(server.log))
+
+
+def _ready(server: Server) -> bool:
+    try:
+        return httpx.get(f"{server.url}/health/ready", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def end(server: Server) -> None:
+    """Stop whatever is left of it."""
+    if server.process.poll() is None:
+        server.process.terminate()
+        try:
+            server.process.wait(20)
+        except subprocess.TimeoutExpired:
+            server.process.kill()
+            server.process.wait()
+    for stream in (server.process.stdout, server.process.stderr):
+        assert stream is not None
+        stream.close()
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the two small models. Only the shared server writes into it."""
+    folder = tmp_path_factory.mktemp("tiny")
+    options = load_settings({"data_dir": str(folder / "data")}, environment={})
+    tiny.install(options, folder / "bundles")
+    return folder / "data"
+
+
+@pytest.fixture(scope="session")
+def server(tiny_data: Path) -> Iterator[Server]:
+    """The server that most tests share."""
+    running = start(tiny_data)
+    yield running
+    end(running)
+
+
+@pytest.fixture
+def starting(tmp_path: Path, tiny_data: Path) -> Iterator[Callable[..., Server]]:
+    """Starts further servers with other settings; they are ended with the test."""
+    running: list[Server] = []
+
+    def begin(**options: Any) -> Server:
+        folder = tmp_path / f"data{len(running)}"
+        if not folder.exists():
+            tiny.install(
+                load_settings({"data_dir": str(folder)}, environment={}), tmp_path / f"b{len(running)}"
+            )
+        running.append(start(folder, **options))
+        return running[-1]
+
+    yield begin
+    for one in running:
+        end(one)
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    """Talks to the shared server."""
+    with httpx.Client(base_url=server.url, timeout=30) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def cat(samples: Path) -> bytes:
+    """A JPEG that ships with Sightline."""
+    return (samples / "cat.jpg").read_bytes()

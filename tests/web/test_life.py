@@ -1,0 +1,264 @@
+"""The life of a server and of its connections: overload, slow and gone clients, a clean stop."""
+
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+from tests.web.conftest import Server
+
+POST = "POST /api/v1/predict HTTP/1.1\r\nhost: localhost\r\n"
+JPEG = {"content-type": "image/jpeg"}
+
+
+def talk(port: int, *chunks: bytes, wait_s: float = 20, pause_s: float = 0.0) -> bytes:
+    """Send raw bytes, chunk by chunk, and read until the server closes or nothing comes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=wait_s) as connection:
+        for chunk in chunks:
+            connection.sendall(chunk)
+            time.sleep(pause_s)
+        received = b""
+        try:
+            while data := connection.recv(65536):
+                received += data
+        except (TimeoutError, ConnectionResetError):
+            pass
+        return received
+
+
+def head(length: int | None, kind: str = "image/jpeg", extra: str = "") -> bytes:
+    size = f"content-length: {length}\r\n" if length is not None else "transfer-encoding: chunked\r\n"
+    return (POST + f"content-type: {kind}\r\n{size}{extra}connection: close\r\n\r\n").encode()
+
+
+def rss_kb(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0])
+
+
+def code(received: bytes) -> str:
+    return str(json.loads(received.partition(b"\r\n\r\n")[2])["code"])
+
+
+def test_an_announced_body_over_the_limit_is_refused_before_it_is_sent(server: Server) -> None:
+    received = talk(server.port, head(200 * 1024 * 1024, extra="expect: 100-continue\r\n"))
+    assert received.startswith(b"HTTP/1.1 413 ")
+    assert code(received) == "body_too_large"
+
+
+def test_a_chunked_body_over_the_limit_is_cut(server: Server) -> None:
+    before = rss_kb(server.process.pid)
+    block = b"100000\r\n" + b"x" * 0x100000 + b"\r\n"
+    for _ in range(8):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+            connection.sendall(head(None))
+            try:
+                for _block in range(40):
+                    connection.sendall(block)
+            except (BrokenPipeError, ConnectionResetError):
+                pass
+            try:
+                received = connection.recv(65536)
+            except ConnectionResetError:
+                continue
+            assert received.startswith(b"HTTP/1.1 413 ")
+    assert rss_kb(server.process.pid) - before < 80 * 1024
+
+
+def test_a_body_of_many_tiny_chunks_is_just_slow_work(server: Server) -> None:
+    received = talk(server.port, head(None), b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n")
+    assert received.startswith(b"HTTP/1.1 415 ")
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\0" * 60,
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        POST.encode() + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        POST.encode() + b"content-length: -1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nhost: localhost\r\nx: \0\r\n\r\n",
+        b"GET /\xff HTTP/1.1\r\nhost: localhost\r\n\r\n",
+    ],
+)  # fmt: skip
+def test_what_is_not_http_is_refused_in_our_shape(server: Server, request_bytes: bytes) -> None:
+    received = talk(server.port, request_bytes, wait_s=3)
+    assert received.startswith(b"HTTP/1.1 400 "), received[:200]
+    assert b"application/problem+json" in received
+    assert code(received) == "bad_request"
+
+
+def test_endless_headers_are_cut(server: Server) -> None:
+    line = b"x-filler: " + b"y" * 1000 + b"\r\n"
+    begun = time.monotonic()
+    received = talk(server.port, b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n" + line * 100, wait_s=5)
+    assert received == b"" or received.startswith(b"HTTP/1.1 431 ")
+    assert time.monotonic() - begun < 4
+
+
+def test_slow_bodies_get_408_and_others_do_not_notice(starting: Callable[..., Server], cat: bytes) -> None:
+    server = starting(receive_s=1.0)
+    slow = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(100)]
+    try:
+        _check_slow(server, slow, cat)
+    finally:
+        for connection in slow:
+            connection.close()
+    time.sleep(0.1)
+    assert len(list(Path(f"/proc/{server.process.pid}/fd").iterdir())) < 60
+
+
+def _check_slow(server: Server, slow: list[socket.socket], cat: bytes) -> None:
+    for connection in slow:
+        connection.sendall(head(1000) + b"x")
+    begun = time.monotonic()
+    answer = httpx.post(f"{server.url}/api/v1/predict", content=cat, headers=JPEG, timeout=10)
+    assert answer.status_code == 200
+    for connection in slow:
+        received = b""
+        while data := connection.recv(65536):
+            received += data
+        assert received.startswith(b"HTTP/1.1 408 ")
+        assert code(received) == "request_timeout"
+    assert time.monotonic() - begun < 5
+
+
+def slow_picture() -> bytes:
+    """A sound progressive JPEG of 49 megapixels: small to send, and most of a second to decode."""
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize((7000, 7000)).convert("RGB").save(file, "JPEG", progressive=True)
+    return file.getvalue()
+
+
+def test_the_line_is_bounded_and_refuses_at_once(starting: Callable[..., Server], cat: bytes) -> None:
+    server = starting(waiting_max=1)
+    first: list[int] = []
+    picture = slow_picture()
+
+    def occupy() -> None:
+        answer = httpx.post(f"{server.url}/api/v1/predict", content=picture, headers=JPEG, timeout=20)
+        first.append(answer.status_code)
+
+    thread = threading.Thread(target=occupy)
+    thread.start()
+    time.sleep(0.2)
+    refusals: list[tuple[float, httpx.Response]] = []
+    with httpx.Client(base_url=server.url, timeout=10) as client:
+        while thread.is_alive():
+            begun = time.monotonic()
+            answer = client.post("/api/v1/predict", content=cat, headers=JPEG)
+            if answer.status_code == 503:
+                refusals.append((time.monotonic() - begun, answer))
+            assert client.get("/health/ready").status_code == 200
+        thread.join()
+        assert client.post("/api/v1/predict", content=cat, headers=JPEG).status_code == 200
+    assert refusals
+    assert {answer.json()["code"] for _, answer in refusals} == {"busy"}
+    assert all(int(answer.headers["retry-after"]) >= 1 for _, answer in refusals)
+    assert sorted(took for took, _ in refusals)[len(refusals) // 2] < 0.05
+    assert first == [200]
+
+
+def test_clients_that_leave_leave_nothing_behind(server: Server, cat: bytes) -> None:
+    for turn in range(60):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            whole = head(len(cat)) + cat
+            connection.sendall(whole[: len(whole) - (turn % 3) * 500])
+    until = time.monotonic() + 10
+    while time.monotonic() < until:
+        text = httpx.get(f"{server.url}/metrics", timeout=5).text
+        if "sightline_requests_running 1.0" in text:
+            break
+        time.sleep(0.05)
+    else:
+        pytest.fail("Requests of clients that left are still running.")
+    assert '"event":"failure"' not in "".join(server.log)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_answers_what_had_begun(
+    starting: Callable[..., Server], cat: bytes, number: signal.Signals
+) -> None:
+    server = starting()
+    answers: list[int] = []
+    whole = head(len(cat)) + cat
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as begun:
+        begun.sendall(whole[:-10])
+        time.sleep(0.2)
+        os.kill(server.process.pid, number)
+        time.sleep(0.15)
+        ready = httpx.get(f"{server.url}/health/ready", timeout=5)
+        assert (ready.status_code, ready.json()) == (503, {"status": "stopping"})
+        refused = httpx.post(f"{server.url}/api/v1/predict", content=cat, headers=JPEG, timeout=5)
+        assert (refused.status_code, refused.json()["code"]) == (503, "stopping")
+        begun.sendall(whole[-10:])
+        received = b""
+        while data := begun.recv(65536):
+            received += data
+        answers.append(int(received.split()[1]))
+    assert answers == [200]
+    assert server.process.wait(20) == 0
+    assert '"event":"failure"' not in "".join(server.log)
+
+
+def test_a_stop_under_load_loses_nothing(starting: Callable[..., Server], cat: bytes) -> None:
+    server = starting()
+    outcomes: list[str] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=server.url, timeout=20) as client:
+            while not stop.is_set():
+                try:
+                    answer = client.post("/api/v1/predict", content=cat, headers=JPEG)
+                except httpx.ConnectError:
+                    outcomes.append("closed")
+                    return
+                except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+                    outcomes.append("cut")
+                    return
+                outcomes.append(str(answer.status_code))
+                if answer.status_code == 503:
+                    time.sleep(0.02)
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    time.sleep(1)
+    assert server.stop() == 0
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert set(outcomes) <= {"200", "503", "closed"}
+    assert outcomes.count("200") > 8
+
+
+def test_a_taken_port_is_a_sentence(server: Server, tmp_path: Path) -> None:
+    program = "from sightline.web.serve import serve; from sightline.settings import load_settings; "
+    program += f"serve(load_settings(dict(port={server.port}, data_dir={str(tmp_path)!r}), environment={{}}))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1 port {server.port}" in done.stderr
+
+
+def test_ipv6_loopback_needs_no_key(starting: Callable[..., Server]) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("This machine has no IPv6 loopback.")
+    server = starting(host="::1")
+    assert server.url.startswith("http://[::1]:")
+    assert httpx.get(f"{server.url}/api/v1/models", timeout=5).status_code == 200
