@@ -1,15 +1,15 @@
 """The port between serving and the libraries that run graphs.
 
 An engine runs one graph. ``run`` may be called from ``lanes`` threads at once: that is how a
-processor is kept busy without making one caller's picture wait for another's. Each call then
-computes on its own core (measured: four calls of one thread each give 1.0x to 1.3x the
-pictures of one call on four threads). A call that finds nobody else running takes the *wide*
-copy of the graph, which spreads one picture over all cores.
+processor is kept busy without making one caller's picture wait for another's: each call then
+computes on its own core. A call that finds nobody else running may take the *wide* copy of the
+graph, which spreads one picture over all cores.
 """
 
 import contextlib
 import mmap
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ Outputs: TypeAlias = dict[str, Tensor]
 EngineName: TypeAlias = Literal["onnxruntime", "openvino"]
 Precision: TypeAlias = Literal["fp32", "bf16"]
 _PATH_SLASHES = 2
+TRY_OTHER = 24
+"""Every so many calls that are alone, the slower of wide and narrow is timed again."""
 PICTURE_AXES = 4
 """Axes of a tensor that holds a batch of pictures."""
 
@@ -99,24 +101,44 @@ class Engine(Protocol):
         ...  # pragma: no cover
 
 
-class Occupancy:
-    """Counts calls in progress, so that a call can know whether it is alone."""
+class Width:
+    """Decides for each call whether it takes the wide copy of the graph.
 
-    def __init__(self) -> None:
+    Only a call that is alone may. All threads of a wide call wait for the slowest one, so on a
+    machine that others use too, wide can be slower than narrow: both are timed, the faster one is
+    taken, and now and then the other one gets a chance to have become better.
+    """
+
+    def __init__(self, *, wide: bool) -> None:
+        self._wide = wide
         self._lock = threading.Lock()
         self._inside = 0
+        self._turn = 0
+        self._pace_s: dict[bool, float] = {}
 
     @contextlib.contextmanager
     def enter(self) -> Iterator[bool]:
-        """Yield whether nobody else was inside on entry."""
+        """Yield whether this call is to be wide, and time it if it is alone."""
         with self._lock:
             alone = self._inside == 0
             self._inside += 1
+            wide = alone and self._wide and self._prefer_wide()
+        began = time.perf_counter()
         try:
-            yield alone
+            yield wide
         finally:
+            took = time.perf_counter() - began
             with self._lock:
                 self._inside -= 1
+                if alone and self._wide:
+                    self._pace_s[wide] = 0.7 * self._pace_s.get(wide, took) + 0.3 * took
+
+    def _prefer_wide(self) -> bool:
+        self._turn += 1
+        if len(self._pace_s) < 2:
+            return True not in self._pace_s
+        faster = self._pace_s[True] <= self._pace_s[False]
+        return faster != (self._turn % TRY_OTHER == 0)
 
 
 def precision_of(path: Path, plan: Plan) -> str:

@@ -12,10 +12,10 @@ from sightline.errors import ModelFailed
 from sightline.runtime.engine import (
     PICTURE_AXES,
     EngineInfo,
-    Occupancy,
     Outputs,
     Plan,
     Tensor,
+    Width,
     precision_of,
     words,
 )
@@ -46,7 +46,7 @@ class OnnxEngine:
         shape = inputs[self._input]
         fixed = len(shape) != PICTURE_AXES or isinstance(shape[0], int)
         self.max_batch: int | None = 1 if fixed else None
-        self._occupancy = Occupancy()
+        self._width = Width(wide=self._wide is not None)
         self.info = EngineInfo(
             "onnxruntime",
             onnxruntime.__version__,
@@ -58,8 +58,8 @@ class OnnxEngine:
 
     def run(self, tensor: Tensor) -> Outputs:
         """Run the graph; further inputs than the first must have defaults inside the graph."""
-        with self._occupancy.enter() as alone:
-            session = self._wide if alone and self._wide is not None else self._lane
+        with self._width.enter() as wide:
+            session = self._wide if wide and self._wide is not None else self._lane
             try:
                 values = session.run(self._outputs, {self._input: tensor})
             except Exception as error:  # ONNX Runtime's errors have no common base class

@@ -15,10 +15,10 @@ from sightline.errors import ModelFailed
 from sightline.runtime.engine import (
     PICTURE_AXES,
     EngineInfo,
-    Occupancy,
     Outputs,
     Plan,
     Tensor,
+    Width,
     precision_of,
     words,
 )
@@ -51,7 +51,7 @@ class OpenVinoEngine:
         rank = self._shape.rank
         batched = rank.is_static and len(self._shape) == PICTURE_AXES and self._shape[0].is_dynamic
         self.max_batch: int | None = None if batched else 1
-        self._occupancy = Occupancy()
+        self._width = Width(wide=self._wide is not None)
         version = str(openvino.__version__).split("-", maxsplit=1)[0]
         self.info = EngineInfo(
             "openvino", version, precision_of(path, plan), plan.threads, reason, plan.lanes
@@ -59,8 +59,8 @@ class OpenVinoEngine:
 
     def run(self, tensor: Tensor) -> Outputs:
         """Run the graph on one tensor."""
-        with self._occupancy.enter() as alone:
-            streams = self._wide if alone and self._wide is not None else self._lane
+        with self._width.enter() as wide:
+            streams = self._wide if wide and self._wide is not None else self._lane
             try:
                 return streams.run(tensor)
             except RuntimeError as error:

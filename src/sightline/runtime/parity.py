@@ -65,7 +65,7 @@ def distance(expected: Outputs, got: Outputs) -> float:
 
 
 def read_alike(expected: Outputs, got: Outputs, manifest: Manifest, slack: float = 0.0) -> bool:
-    """Does the head read the same: the same best class, and every sure box again within two pixels?
+    """Whether the head reads the same: the same best class, and every sure box again within two pixels.
 
     ``slack`` allows a box to move by this share of its longer side, if that is more.
     """

@@ -159,7 +159,7 @@ def _ways(fused: Path) -> list[_Way]:
     ]
 
 
-class _Reader(CalibrationDataReader):  # type: ignore[misc] - the library has no types
+class _Reader(CalibrationDataReader):  # type: ignore[misc]  # the library has no types
     """Calibration pictures, one by one, as the library wants them."""
 
     def __init__(self, name: str, tensors: Sequence[Tensor]) -> None:
