@@ -86,7 +86,16 @@ def test_the_hint_is_enough_and_never_more_than_the_picture(
     hint = preprocess.hint(one, width, height)
     assert 1 <= hint[0] <= width
     assert 1 <= hint[1] <= height
-    assert hint[0] >= min(width, width * fit.scale_x - 1e-6)
+    assert hint[0] >= min(width, width * fit.scale_x * (0.93 if one.resize == "crop" else 1) - 1e-6)
+
+
+def test_the_usual_photograph_may_be_decoded_at_half_its_size() -> None:
+    usual = contract(width=224, height=224, resize="crop", crop_fraction=0.875)
+    hint = preprocess.hint(usual, 640, 480)
+    assert hint[0] <= 320
+    assert hint[1] <= 240
+    letterbox = preprocess.hint(contract(width=416, height=416), 640, 480)
+    assert letterbox == (416, 312)
 
 
 def test_a_scaled_decode_shows_the_same_picture() -> None:
