@@ -37,6 +37,7 @@ class OpenVinoEngine:
         Raises:
             ModelFailed: OpenVINO does not take the file; its own words are in the message.
         """
+        openvino.Type.f32.to_dtype()  # fills a table on first use, which deadlocks when two threads are first
         core = openvino.Core()
         try:
             model = core.read_model(path)
