@@ -42,7 +42,7 @@ def command(ctx: click.Context, settings: Settings, as_json: bool) -> None:
         )
     else:
         warnings = sum(finding.level == "warning" for finding in findings)
-        click.echo(f"\n{_count(problems, 'problem')}, {_count(warnings, 'warning')}.")
+        click.echo(f"\nFound {_count(problems, 'problem')} and {_count(warnings, 'warning')}.")
     if problems:
         ctx.exit(int(ExitCode.SOME_FAILED))
 
@@ -56,4 +56,4 @@ def _show(finding: "Finding") -> None:
 
 
 def _count(number: int, word: str) -> str:
-    return f"{number or 'No'} {word}{'' if number == 1 else 's'}"
+    return f"{number or 'no'} {word}{'' if number == 1 else 's'}"

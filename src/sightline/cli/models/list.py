@@ -9,7 +9,7 @@ from sightline.cli.options import with_settings
 from sightline.cli.terminal import clean, columns, size
 from sightline.settings import Settings
 
-_NONE = "There is no model yet. Add one: `sightline models pull NAME` or `sightline models import FILE`."
+NO_MODEL = "There is no model yet. Add one: `sightline models pull NAME` or `sightline models import FILE`."
 
 
 @click.command(name="list")
@@ -25,7 +25,7 @@ def command(settings: Settings, all_versions: bool, available: bool, as_json: bo
     if as_json:
         click.echo(json.dumps({"models": rows}, indent=2, ensure_ascii=False))
     elif not rows:
-        click.echo(_NONE)
+        click.echo(NO_MODEL)
     else:
         head = ["", "name", "task", "labels", "size", "licence", "from"]
         click.echo(columns([head, *map(_cells, rows)], right=frozenset({3, 4})))
