@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sightline.errors import ModelRefused, NotFound
 from sightline.manifest import Head, Manifest
 from sightline.registry import CARD_FILE, MANIFEST_FILE, MODEL_FILE
+from sightline.training.card import read_log, write_card
 from sightline.training.detect import build
 from sightline.training.graph import Parity, export_graph, prove
 from sightline.training.models.grid_detector import GridDetector
@@ -41,7 +42,8 @@ def export(
 ) -> Parity:
     """Write the bundle of the run in ``out`` to ``folder``.
 
-    ``recipe`` and ``overrides`` must be those of the run. ``metrics`` go into the manifest as they are.
+    ``recipe`` and ``overrides`` must be those of the run. ``metrics`` go into the manifest as they are;
+    without a ``card`` one is written that says what is known without judging the model.
 
     Raises:
         NotFound: The run is not finished.
@@ -49,17 +51,22 @@ def export(
     """
     plan = load_recipe(recipe, overrides)
     labels = labels_of(plan)
-    network = finished(plan, out, len(labels))
+    parity = write_graph(plan, finished(plan, out, len(labels)), folder)
+    manifest = manifest_of(plan, labels, dict(metrics or {}))
+    seal(folder, manifest, card or write_card(plan, manifest, read_log(out), ()))
+    return parity
+
+
+def write_graph(plan: Recipe, network: GridDetector, folder: Path) -> Parity:
+    """``model.onnx`` alone: any batch size at the recipe's input size."""
     served = Rows(network).eval()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / MODEL_FILE
-    shape = (3, plan.input.height, plan.input.width)
     draw = torch.Generator().manual_seed(0)
+    shape = (3, plan.input.height, plan.input.width)
     cases = [torch.rand(n, *shape, generator=draw) * 255 for n in (1, 2, 3)]
     export_graph(served, cases[1], path, names=(plan.input.tensor or "pixels", ["rows"]))
-    parity = prove(served, path, cases)
-    seal(folder, manifest_of(plan, labels, dict(metrics or {})), card)
-    return parity
+    return prove(served, path, cases)
 
 
 def finished(plan: Recipe, out: Path, classes: int) -> GridDetector:
@@ -75,7 +82,12 @@ def finished(plan: Recipe, out: Path, classes: int) -> GridDetector:
         )
     network = build(plan, classes)
     network.load_state_dict(state["model"])
-    return network.to(memory_format=cast("torch.memory_format", torch.contiguous_format)).eval()
+    return as_served(network)
+
+
+def as_served(network: GridDetector) -> GridDetector:
+    """Evaluation mode, channels first in memory as exported graphs have it."""
+    return network.to(memory_format=torch.contiguous_format).eval()
 
 
 def manifest_of(plan: Recipe, labels: tuple[str, ...], metrics: dict[str, Any]) -> Manifest:

@@ -90,7 +90,7 @@ class Weights(_Frozen):
 
 
 class Bundle(_Frozen):
-    """What the exported manifest says; the rest is measured."""
+    """What the exported manifest and card say; the rest is measured."""
 
     title: str
     description: str = ""
@@ -98,6 +98,8 @@ class Bundle(_Frozen):
     origin: str = ""
     initialisation: str = "random"
     thresholds: Thresholds = Thresholds()
+    data: tuple[str, ...] = Field(default=(), description="One sentence per data set, with its licence.")
+    limits: tuple[str, ...] = Field(default=(), description="One sentence per known weakness.")
 
 
 class Recipe(_Frozen):

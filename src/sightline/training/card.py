@@ -1,0 +1,122 @@
+"""The card of a model: what it is, where it comes from, how good it is, what it cannot do."""
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sightline.evaluation import Report
+from sightline.manifest import Manifest
+from sightline.training.recipe import Recipe
+
+_SHOWN = ("AP", "AP50", "AP75", "AR100", "AP_small", "AP_medium", "AP_large", "top1", "top5")
+_EXPLAINED = (
+    "Judged through the served pipeline (boxes by the reference COCO implementation), in percent. Brackets "
+    "are 95 % bootstrap intervals over pictures; those of AP lean upwards, so compare models on the same "
+    "pictures only."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One model on one data set; ``model`` is what the card calls it."""
+
+    model: str
+    report: Report
+
+
+def write_card(
+    plan: Recipe, manifest: Manifest, log: Sequence[Mapping[str, Any]], judged: Sequence[Judgement]
+) -> str:
+    """Markdown. Every figure in it was measured; nothing is said that is not known."""
+    parts = (
+        f"# {manifest.title or manifest.name}, version {manifest.version}",
+        manifest.description or f"A model for the task {manifest.task!r}.",
+        _what(plan, manifest),
+        "## Data\n\n" + _list(plan.bundle.data, "The recipe does not describe its data."),
+        "## Training\n\n" + _training(plan, manifest, log),
+        "## Measured\n\n" + _measured(judged),
+        "## Limits\n\n" + _list(plan.bundle.limits, "Nobody has written down its limits yet."),
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def read_log(out: Path) -> list[dict[str, Any]]:
+    """The records of a run."""
+    path = out / "log.jsonl"
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
+
+
+def machine() -> str:
+    """Processor and versions, in a few words, without names of this machine."""
+    processor = platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        lines = info.read_text("utf-8").splitlines()
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        processor = names[0] if names else processor
+    cores = len(os.sched_getaffinity(0))
+    return f"{processor}, {cores} cores, Python {platform.python_version()}, torch {torch.__version__}"
+
+
+def _what(plan: Recipe, manifest: Manifest) -> str:
+    return _list(
+        (
+            f"Task: {manifest.task}, {len(manifest.labels)} labels.",
+            f"Input: {plan.input.color}, {plan.input.width} x {plan.input.height}, {plan.input.resize}.",
+            f"Licence of the weights: {manifest.licence}.",
+            f"Start: {manifest.initialisation}.",
+            f"Origin: {manifest.origin or 'trained by Sightline'}.",
+        ),
+        "",
+    )
+
+
+def _training(plan: Recipe, manifest: Manifest, log: Sequence[Mapping[str, Any]]) -> str:
+    options, name = plan.optimiser, manifest.name
+    hours = sum(float(record["seconds"]) for record in log) / 3600
+    unit = " of each tensor's size" if options.relative else ""
+    lines = [
+        f"Command: `sightline train {name}` (recipe `training/recipes/{name}.toml`, seed {plan.seed}).",
+        f"{options.epochs} epochs, batches of {options.batch}, peak rate {options.rate:g}{unit}, cosine.",
+        f"Weights averaged over time ({options.average:g}).",
+        f"Loss: marked boxes x {plan.loss.labels:g}, staying close to the start x {plan.loss.teacher:g}.",
+    ]
+    if log:
+        lines.append(
+            f"It took {hours:.2f} hours: {machine()}, {options.threads} threads, shared with other work."
+        )
+    return _list(lines, "")
+
+
+def _measured(judged: Sequence[Judgement]) -> str:
+    if not judged:
+        return "Not measured yet: run `sightline evaluate`."
+    parts = [_EXPLAINED, _figures(judged)]
+    ours = judged[0].report
+    if len(ours.classes) > 1:
+        names = list(ours.classes[0].figures)
+        rows = [f"| label | count | {' | '.join(names)} |", "|---|---|" + "---|" * len(names)]
+        for row in ours.classes:
+            values = " | ".join(f"{100 * value:.1f}" for value in row.figures.values())
+            rows.append(f"| {row.label} | {row.count} | {values} |")
+        parts += [f"Per label on {ours.dataset} (figures of rare labels are noise):", "\n".join(rows)]
+    return "\n\n".join(parts)
+
+
+def _figures(judged: Sequence[Judgement]) -> str:
+    names = [name for name in _SHOWN if name in judged[0].report.figures]
+    lines = [f"| model | data set | pictures | {' | '.join(names)} |", "|---|---|---|" + "---|" * len(names)]
+    for item in judged:
+        figures = " | ".join(str(item.report.figures.get(name, "")) for name in names)
+        lines.append(f"| {item.model} | {item.report.dataset} | {item.report.pictures} | {figures} |")
+    return "\n".join(lines)
+
+
+def _list(lines: Sequence[str], otherwise: str) -> str:
+    return "\n".join(f"- {line}" for line in lines) or otherwise

@@ -1,0 +1,42 @@
+"""The learning rate over time, and the average of weights."""
+
+import pytest
+import torch
+from torch import nn
+
+from sightline.training.averaging import Average, rate_at
+
+pytestmark = pytest.mark.train
+
+
+@pytest.mark.parametrize(
+    ("step", "share"),
+    [(0, 0.2), (3, 0.8), (4, 1.0), (52, 0.55), (100, 0.1), (500, 0.1)],
+    ids=["first", "rising", "peak", "half way", "end", "after the end"],
+)
+def test_rate_rises_then_follows_a_cosine(step: int, share: float) -> None:
+    assert rate_at(step, 100, 4, 0.1) == pytest.approx(share)
+
+
+def test_average_follows_quickly_at_first_and_slowly_later() -> None:
+    model = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(model.weight)
+    average = Average(model, 0.99)
+    nn.init.ones_(model.weight)
+    average.update(model)
+    assert average.model.weight.item() == pytest.approx(0.9)  # the first step keeps one tenth
+    for _ in range(2000):
+        average.update(model)
+    assert average.model.weight.item() == pytest.approx(1.0)
+    nn.init.zeros_(model.weight)
+    average.update(model)
+    assert average.model.weight.item() == pytest.approx(0.99)
+    assert not average.model.weight.requires_grad
+
+
+def test_average_copies_what_is_not_a_weight() -> None:
+    model = nn.BatchNorm1d(2)
+    average = Average(model, 0.99)
+    model(torch.ones(4, 2))
+    average.update(model)
+    assert average.model.num_batches_tracked.item() == 1

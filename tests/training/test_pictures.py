@@ -1,0 +1,92 @@
+"""Pictures with boxes: reading, and variations that keep boxes on their objects."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sightline.errors import BadOption
+from sightline.manifest import InputContract
+from sightline.training.pictures import Example, labels_of, plain, read_source, vary
+from sightline.training.recipe import Augment, load_recipe
+from sightline.types import Frame
+from sightline.vision import preprocess
+
+pytestmark = pytest.mark.train
+
+MARKED = (10, 200, 10)
+
+
+def example(x: int = 20, y: int = 10, w: int = 30, h: int = 20) -> Example:
+    """A gray 100 x 60 picture with one green box."""
+    pixels = np.full((60, 100, 3), 128, np.uint8)
+    pixels[y : y + h, x : x + w] = MARKED
+    none = np.zeros((0, 4), np.float32)
+    box = np.array([[x, y, x + w, y + h]], np.float32)
+    return Example("one", pixels, box, np.array([1]), none, np.zeros(0, np.int64), complete=True)
+
+
+def test_read_source_keeps_and_leaves_out_by_address(recipe: Path) -> None:
+    plan = load_recipe(recipe)
+    labels = labels_of(plan)
+    assert labels == ("red", "blue")
+    used = read_source(plan, plan.data.train[0], labels)
+    held = read_source(plan, plan.data.watch[0], labels)
+    assert (len(used), len(held)) == (8, 4)
+    assert not {e.name for e in used} & {e.name for e in held}
+    for one in used:
+        x1, y1, x2, y2 = one.xyxy[0].astype(int)
+        assert (one.pixels[y1:y2, x1:x2].mean((0, 1)) - one.pixels.mean((0, 1)))[0] > 20  # red
+
+
+def test_a_missing_file_says_which_setting_to_change(recipe: Path) -> None:
+    plan = load_recipe(recipe, {"data.root": "/nowhere"})
+    with pytest.raises(BadOption) as caught:
+        read_source(plan, plan.data.train[0], ("red",))
+    assert "data.root" in caught.value.next_step
+
+
+def test_plain_is_what_serving_does() -> None:
+    one = example()
+    contract = InputContract(width=64, height=64)
+    served = preprocess.fit(Frame(one.pixels, 100, 60), contract)
+    sample = plain(one, 64)
+    # Content sizes are rounded alike; a pixel of resampling tolerance where decoders may differ.
+    assert np.abs(sample.pixels.astype(int) - served.pixels.astype(int)).max() <= 1
+    np.testing.assert_allclose(sample.xyxy, served.fit.to_canvas(one.xyxy), atol=0.7)
+
+
+@pytest.mark.parametrize("mosaic", [0.0, 1.0], ids=["alone", "mosaic"])
+def test_boxes_stay_on_their_objects(mosaic: float) -> None:
+    pool = [example(), example(50, 30, 40, 25), example(5, 5, 15, 50), example(60, 2, 20, 20)]
+    augment = Augment(mosaic=mosaic, colour=0.0)
+    seen = 0
+    for seed in range(40):
+        sample = vary(pool, seed % 4, 128, augment, np.random.default_rng(seed))
+        assert sample.pixels.shape == (128, 128, 3)
+        for x1, y1, x2, y2 in sample.xyxy:
+            assert 0 <= x1 < x2 <= 128
+            assert 0 <= y1 < y2 <= 128
+            inside = sample.pixels[round(y1) + 1 : round(y2) - 1, round(x1) + 1 : round(x2) - 1]
+            assert inside.size
+            np.testing.assert_allclose(inside.mean((0, 1)), MARKED, atol=25)
+            seen += 1
+    assert seen > 30
+
+
+def test_the_same_seed_gives_the_same_sample() -> None:
+    pool = [example()] * 4
+    one, two, other = (vary(pool, 0, 64, Augment(), np.random.default_rng([7, s])) for s in (1, 1, 2))
+    np.testing.assert_array_equal(one.pixels, two.pixels)
+    np.testing.assert_array_equal(one.xyxy, two.xyxy)
+    assert not np.array_equal(one.pixels, other.pixels)
+
+
+def test_what_is_cut_off_is_not_taught_as_nothing() -> None:
+    pool = [example(0, 0, 100, 60)]  # fills the picture: mosaics cut it
+    doubtful = 0
+    for seed in range(60):
+        sample = vary(pool, 0, 64, Augment(mosaic=0, scale=(2.5, 3.0)), np.random.default_rng(seed))
+        assert len(sample.xyxy) + len(sample.crowd) >= 1
+        doubtful += len(sample.crowd)
+    assert doubtful > 0

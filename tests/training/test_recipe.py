@@ -1,0 +1,60 @@
+"""Recipes: what they hold, what overrides change, what is refused and in which words."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sightline.errors import ConfigError
+from sightline.training.recipe import RECIPES, load_recipe
+
+pytestmark = pytest.mark.train
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_every_shipped_recipe_is_valid_and_is_found_by_its_name(path: Path) -> None:
+    assert load_recipe(Path(path.stem)).name == path.stem
+
+
+def test_everyday_never_trains_on_pictures_that_models_are_judged_on() -> None:
+    recipe = load_recipe(Path("everyday"))
+    for source in recipe.data.train:
+        assert "val" not in source.pictures
+        assert "val" not in source.annotations
+        assert "test" not in source.pictures
+        assert source.except_url == "/val2017/" or "coco" not in source.pictures
+
+
+def test_overrides_reach_into_tables(recipe: Path) -> None:
+    changed = load_recipe(recipe, {"optimiser.epochs": 7, "loss.teacher": 0.0, "seed": 9})
+    assert (changed.optimiser.epochs, changed.loss.teacher, changed.seed) == (7, 0.0, 9)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        ({"optimiser.epoch": 1}, "optimiser.epoch"),
+        ({"optimiser.rate": -1}, "optimiser.rate"),
+        ({"network.kind": "magic"}, "network.kind"),
+        ({"name": "Not A Name"}, "name"),
+        ({"seed.deeper": 1}, "no table"),
+        ({"optimiser.rate": float("nan")}, "optimiser.rate"),
+    ],
+    ids=["unknown key", "negative", "unknown network", "bad name", "through a value", "not a number"],
+)
+def test_wrong_values_are_named(recipe: Path, overrides: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        load_recipe(recipe, overrides)
+
+
+def test_a_missing_recipe_names_the_shipped_ones(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_recipe(tmp_path / "none.toml")
+    assert "everyday" in caught.value.next_step
+
+
+def test_a_recipe_that_is_no_toml_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "bad.toml"
+    path.write_text("name = [")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_recipe(path)

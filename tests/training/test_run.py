@@ -1,0 +1,94 @@
+"""The loop: it learns, it can be stopped and go on, and it says no."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from sightline.errors import ConfigError, ModelFailed
+from sightline.training.recipe import load_recipe
+from sightline.training.run import Epoch, fingerprint, train
+
+pytestmark = pytest.mark.train
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    state = torch.load(out / "weights.pt", weights_only=True)["model"]
+    assert isinstance(state, dict)
+    return state
+
+
+def test_a_run_learns_and_leaves_a_log(recipe: Path, tmp_path: Path) -> None:
+    epochs = list(train(recipe, tmp_path, overrides={"optimiser.epochs": 6, "loss.teacher": 0.0}))
+    assert [e.number for e in epochs] == [1, 2, 3, 4, 5, 6]
+    assert sum(epochs[-1].loss.values()) < sum(epochs[0].loss.values())
+    assert set(epochs[-1].metrics) == {"AP", "AP50", "AR100"}
+    assert epochs[0].rate > epochs[-1].rate > 0
+    lines = (tmp_path / "log.jsonl").read_text().splitlines()
+    assert [json.loads(line)["number"] for line in lines] == [1, 2, 3, 4, 5, 6]
+
+
+def test_an_interrupted_run_goes_on_as_it_would_have_gone(recipe: Path, tmp_path: Path) -> None:
+    whole = list(train(recipe, tmp_path / "whole"))
+    first = next(train(recipe, tmp_path / "parts"))
+    assert not (tmp_path / "parts" / "weights.pt").exists()
+    rest = list(train(recipe, tmp_path / "parts"))
+    assert [first.number, *(e.number for e in rest)] == [1, 2]
+    assert [first.loss, rest[0].loss] == [e.loss for e in whole]
+    one, other = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert list(train(recipe, tmp_path / "parts")) == []  # finished: nothing left to do
+
+
+def test_another_recipe_may_not_go_on_with_a_run(recipe: Path, tmp_path: Path) -> None:
+    next(train(recipe, tmp_path))
+    with pytest.raises(ConfigError, match="another recipe"):
+        next(train(recipe, tmp_path, overrides={"seed": 4}))
+    assert isinstance(next(train(recipe, tmp_path, resume=False, overrides={"seed": 4})), Epoch)
+
+
+def test_words_and_places_do_not_make_another_recipe(recipe: Path) -> None:
+    one = load_recipe(recipe)
+    assert fingerprint(one) == fingerprint(load_recipe(recipe, {"bundle.title": "Other", "data.root": "/x"}))
+    assert fingerprint(one) != fingerprint(load_recipe(recipe, {"optimiser.rate": 1e-3}))
+
+
+def test_a_loss_that_is_no_number_ends_the_run(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelFailed, match="no number"):
+        list(train(recipe, tmp_path, overrides={"optimiser.rate": 1e30, "optimiser.epochs": 5}))
+
+
+def test_relative_steps_are_in_proportion_to_the_weights(recipe: Path, tmp_path: Path) -> None:
+    overrides = {"optimiser.relative": True, "optimiser.epochs": 1, "optimiser.weight_decay": 0.0}
+    from sightline.training.run import LESSONS, weight_groups  # noqa: PLC0415
+
+    plan = load_recipe(recipe, overrides)
+    groups = weight_groups(LESSONS["detect"](plan).model, plan)
+    for group in groups:
+        (tensor,) = group["params"]
+        assert group["scale"] == pytest.approx(max(1e-3, float(tensor.detach().square().mean().sqrt())))
+    assert len({round(group["scale"], 6) for group in groups}) > 5
+
+
+@pytest.mark.shared
+def test_a_short_version_of_everyday(shared: Path, tmp_path: Path) -> None:
+    """The shipped recipe on a handful of its own pictures, from its own start."""
+    short = {
+        "data.root": str(shared),
+        "data.train": [
+            {
+                "pictures": "data/coco_mini/images/train",
+                "annotations": "data/coco_mini/annotations/instances_train.json",
+                "except_url": "/val2017/",
+                "first": 4,
+            }
+        ],
+        "data.watch": [],
+        "optimiser.epochs": 1,
+        "optimiser.batch": 2,
+        "optimiser.threads": 1,
+    }
+    (epoch,) = train(Path("everyday"), tmp_path, overrides=short)
+    assert sum(epoch.loss.values()) < 20
+    assert epoch.metrics == {}
