@@ -124,7 +124,7 @@ class ModelPool:
         rules = Rules(
             min(choice.plan.batch, self._settings.batch_max),
             self._settings.batch_wait_ms / 1e3,
-            self._settings.waiting_max,
+            max(2, self._settings.waiting_max),  # the warm-up sends two at once
         )
         batcher = Batcher(engine, bundle.manifest.input, rules)
         try:
