@@ -56,7 +56,8 @@ def import_model(source: Path, registry: Registry, settings: Settings, **hints: 
     with tempfile.TemporaryDirectory(prefix=f"{INCOMING}import-", dir=registry.root) as place:
         collected = collect(source, Path(place))
         facts, manifest, proposals = _describe(collected, known)
-        manifest = _with_version(manifest, known, registry)
+        if known.version is None and not collected.has_manifest:
+            manifest = _with_version(manifest, registry)
         report = _child(trial, collected.model, manifest, limits=_trial_limits(facts), doing="run")
         _write(collected.folder, manifest, known.card)
         bundle = registry.add(collected.folder)
@@ -87,21 +88,21 @@ def _describe(collected: Collected, hints: Hints) -> tuple[Facts, Manifest, tupl
         manifest, proposals = propose(facts, hints, collected.name)
     else:
         manifest, proposals = amend(ready.manifest, hints), ()
-    stamp = manifest.created or datetime.now(UTC).isoformat(timespec="seconds")
+    stamp = manifest.created if ready else datetime.now(UTC).isoformat(timespec="seconds")
     weights = {"sha256": digest, "bytes": collected.model.stat().st_size, "created": stamp}
     return facts, manifest.model_copy(update=weights), proposals
 
 
-def _with_version(manifest: Manifest, hints: Hints, registry: Registry) -> Manifest:
-    """Without a version given, a name that is taken by other content gets the next number."""
+def _with_version(manifest: Manifest, registry: Registry) -> Manifest:
+    """Nobody said a version: known content keeps its own, a name that is taken gets the next number."""
     try:
         taken = registry.versions(manifest.name)
     except NotFound:
         return manifest
     for old in taken:
-        if hints.version in (None, old.version) and _same(old.manifest, manifest):
+        if _same(old.manifest, manifest):
             return old.manifest
-    if hints.version is not None or manifest.version not in {old.version for old in taken}:
+    if manifest.version not in {old.version for old in taken}:
         return manifest
     numbers = [int(old.version) for old in taken if old.version.isdigit()]
     return manifest.model_copy(update={"version": str(max(numbers, default=0) + 1)})
