@@ -142,7 +142,7 @@ def slow_picture() -> bytes:
 
 
 def test_the_line_is_bounded_and_refuses_at_once(starting: Callable[..., Server], cat: bytes) -> None:
-    server = starting(waiting_max=1)
+    server = starting(waiting_max=1, batch_max=1)
     first: list[int] = []
     picture = slow_picture()
 
@@ -162,12 +162,12 @@ def test_the_line_is_bounded_and_refuses_at_once(starting: Callable[..., Server]
                 refusals.append((time.monotonic() - begun, answer))
             assert client.get("/health/ready").status_code == 200
         thread.join()
-        assert client.post("/api/v1/predict", content=cat, headers=JPEG).status_code == 200
+        after = client.post("/api/v1/predict", content=cat, headers=JPEG)
+    assert (first, after.status_code) == ([200], 200), after.text
     assert refusals
     assert {answer.json()["code"] for _, answer in refusals} == {"busy"}
     assert all(int(answer.headers["retry-after"]) >= 1 for _, answer in refusals)
     assert sorted(took for took, _ in refusals)[len(refusals) // 2] < 0.05
-    assert first == [200]
 
 
 def test_clients_that_leave_leave_nothing_behind(server: Server, cat: bytes) -> None:

@@ -109,6 +109,8 @@ async def _warm(services: Services) -> None:
         await asyncio.to_thread(services.road.pool.get, None)
     except SightlineError as error:
         services.journal.write("warm", problem=error.code, detail=error.message)
+    except Exception as error:  # noqa: BLE001 - the requests that need the model will say it again
+        services.journal.failure("", error)
     if services.phase == "starting":
         services.phase = "ready"
 

@@ -50,7 +50,7 @@ class GuardedRoute(APIRoute):
         """Run the handler, for whoever may."""
         if self.needs != "public":
             scope["app"].state.services.keyring.check(scope["headers"])
-        if self.by_hand:
+        if self.by_hand and scope["method"] in (self.methods or ()):
             response = await self.endpoint(Request(scope, receive, send))
             await response(scope, receive, send)
         else:

@@ -4,6 +4,8 @@ It gives the request its id, checks Host and Origin, turns every error into a pr
 headers, and writes the log line and the metrics.
 """
 
+import asyncio
+import contextlib
 import time
 from typing import Any, Final
 
@@ -27,6 +29,7 @@ SECURITY_HEADERS: Final = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+_DRAIN_S: Final = 1.0
 _ALWAYS: Final = frozenset({"/health/live", "/health/ready"})
 
 
@@ -71,6 +74,8 @@ class _Visit:
             self._status = 499
             self._services.metrics.gone.inc()
         except Exception as error:  # noqa: BLE001 - the one choke point: nothing else may reach the client
+            if isinstance(error, Stopping):
+                await _drain(receive)
             await self._refuse(error)
         finally:
             self._services.running -= 1
@@ -81,6 +86,8 @@ class _Visit:
             self._status = message["status"]
             headers = list(message.get("headers", ()))
             headers.append((b"x-request-id", self.id.encode()))
+            if self._services.phase == "stopping":
+                headers.append((b"connection", b"close"))
             headers.extend(SECURITY_HEADERS)
             message = {**message, "headers": headers}
         await self._send(message)
@@ -118,6 +125,14 @@ class _Visit:
         if self._code:
             fields["code"] = self._code
         self._services.journal.write("request", **fields)
+
+
+async def _drain(receive: Receive) -> None:
+    """Read what a client is still sending: closing on it would reset the connection before it sees why."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_S):
+            while (await receive()).get("more_body", False):
+                pass
 
 
 async def send_problem(send: Send, problem: Problem) -> None:

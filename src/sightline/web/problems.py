@@ -192,7 +192,7 @@ def _headers(error: Exception) -> dict[str, str]:
     if isinstance(error, errors.Busy):
         return {"retry-after": str(max(1, round(error.retry_after_s)))}
     if isinstance(error, Stopping):
-        return {"retry-after": "5", "connection": "close"}
+        return {"retry-after": "5"}
     if isinstance(error, errors.DeadlineExceeded):
         return {"retry-after": "2"}
     if isinstance(error, NotSignedIn):

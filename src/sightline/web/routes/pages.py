@@ -1,7 +1,6 @@
 """The page: one HTML file for every place, its modules and pictures, the sign-in, and the API's document."""
 
 import hashlib
-import html
 import mimetypes
 from pathlib import Path
 from typing import Final
@@ -107,9 +106,13 @@ def _ask_for_key(words: str) -> Response:
 
 def _file(request: Request, path: str) -> Response:
     """A file of the static folder, revalidated by its hash; nothing outside the folder has a name here."""
-    target = (_STATIC / path).resolve()
-    if "\0" in path or not target.is_relative_to(_STATIC.resolve()) or not target.is_file():
-        raise NoSuchAddress(f"There is no file {html.escape(path[:80])!r}.")
+    try:
+        target = (_STATIC / path).resolve()
+        known = target.is_relative_to(_STATIC.resolve()) and target.is_file()
+    except (OSError, ValueError):  # a name that no file system takes
+        known = False
+    if not known:
+        raise NoSuchAddress(f"There is no file {path[:80]!r}.")
     return _sent(request, target)
 
 
