@@ -15,5 +15,5 @@ def need_torch(command: str) -> None:
     if missing:
         raise ConfigError(
             f"`sightline {command}` needs {' and '.join(missing)}, which the core install leaves out.",
-            next_step="Install the extra: `pip install 'sightline[train]'`, or use .venv-dev, which `make test` makes.",
+            next_step="Use .venv-dev, which `make test` makes, or `pip install 'sightline[train]'`.",
         )

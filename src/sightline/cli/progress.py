@@ -18,7 +18,7 @@ class Progress:
         self.total = total
         self.unit = unit
         self.stream = stream or sys.stderr
-        self.shown = self.stream.isatty() and total > 1
+        self.shown = self.stream.isatty() and total != 1
         self.done = 0
         self._began = time.monotonic()
         self._drawn = 0.0

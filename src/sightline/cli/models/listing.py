@@ -4,6 +4,8 @@ from typing import Any
 
 from sightline.errors import NotFound
 from sightline.registry import Bundle, Registry
+from sightline.registry.catalogue import load_catalogue
+from sightline.serving.pulling import is_pulled
 from sightline.settings import Settings
 
 
@@ -15,6 +17,27 @@ def models(settings: Settings, *, all_versions: bool = False) -> list[dict[str, 
     if all_versions:
         bundles = [version for bundle in bundles for version in registry.versions(bundle.name)]
     return [summary(bundle, default=default) for bundle in bundles]
+
+
+def catalogue(settings: Settings) -> list[dict[str, Any]]:
+    """One dict for each model that can be pulled."""
+    registry = Registry(settings)
+    return [
+        {
+            "name": entry.name,
+            "version": "",
+            "title": entry.title,
+            "task": entry.task,
+            "default": False,
+            "label_count": 0,
+            "bytes": entry.bytes,
+            "licence": entry.licence,
+            "digest": f"sha256:{entry.file.sha256}",
+            "from": "here already" if is_pulled(entry, registry) else entry.origin,
+            "metrics": entry.metrics,
+        }
+        for _, entry in sorted(load_catalogue(settings).items())
+    ]
 
 
 def default_name(registry: Registry) -> str:
