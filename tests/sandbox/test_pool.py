@@ -74,7 +74,7 @@ def test_a_child_that_died_while_idle_costs_nobody_an_answer(pool: Pool) -> None
 
 def test_processor_time_is_counted_per_job(pool: Pool) -> None:
     pid = pool.call(os.getpid)
-    for _ in range(4):
+    for _ in range(20):
         pool.call(sum, range(4_000_000))  # together over the two seconds that would end one job
     assert pool.call(os.getpid) == pid
     with pytest.raises(ChildDied, match="processor time"):

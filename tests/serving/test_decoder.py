@@ -3,7 +3,6 @@
 import io
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sightline.errors import BadOption, Busy, InputError, NotAPicture, PictureTooComplex, PictureTooLarge
+from sightline.errors import BadOption, Busy, NotAPicture, PictureTooComplex, PictureTooLarge
 from sightline.manifest import InputContract
 from sightline.serving.decoder import Decoder
 from sightline.settings import Settings
@@ -142,26 +141,19 @@ def test_memory_is_limited() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS])
 def test_a_child_that_dies_of_a_picture_is_a_refusal_and_the_next_picture_is_answered(number: int) -> None:
-    with Decoder(Settings(decoders=1)) as decoder:
-        decoder.fit(picture("PNG"), CONTRACT)
+    data = picture("PNG")
+    with Decoder(Settings(decoders=1)) as decoder, ThreadPoolExecutor(1) as threads:
         pid = decoder._pool.call(os.getpid)
         os.kill(pid, signal.SIGSTOP)
-        caught: list[InputError] = []
-
-        def fit() -> None:
-            try:
-                decoder.fit(picture("PNG"), CONTRACT)
-            except InputError as error:
-                caught.append(error)
-
-        asking = threading.Thread(target=fit)
-        asking.start()
+        asked = threads.submit(decoder.fit, data, CONTRACT)
+        while decoder._pool._idle:  # until the child has been given the picture
+            time.sleep(0.01)
         time.sleep(0.2)
         os.kill(pid, number)
         os.kill(pid, signal.SIGCONT)
-        asking.join(10)
-        assert [type(error) for error in caught] == [PictureTooComplex]
-        assert decoder.fit(picture("PNG"), CONTRACT).fit.width == 640
+        with pytest.raises(PictureTooComplex, match=signal.Signals(number).name):
+            asked.result(10)
+        assert decoder.fit(data, CONTRACT).fit.width == 640
 
 
 def test_a_child_that_hangs_is_killed_in_time() -> None:

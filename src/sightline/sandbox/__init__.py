@@ -7,7 +7,7 @@ Two doors, one wire:
 
 What every child has: limits of memory, processor time and wall time, no environment but a few harmless
 variables, no descriptors but its own, no core dumps, no new privileges, and it ends when its parent ends.
-A child of a pool can also open nothing: no file and no socket.
+A child of a pool can also open nothing, no file and no socket, and start nothing.
 
 A child is not believed either. Its answers are unpickled with a list of harmless types (``wire``), never run.
 """

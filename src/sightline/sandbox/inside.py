@@ -159,8 +159,10 @@ def _limit(memory_mb: int, descriptors: int | None) -> None:
     most = base + (memory_mb << 20)
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
     if descriptors is not None:
-        # From here on nothing can be opened: no file, no socket, no pipe.
+        # From here on nothing can be opened, no file, no socket, no pipe, and no process or thread started
+        # (the kernel does not hold root to the second one).
         resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
 
 
 def main(arguments: list[str]) -> None:

@@ -16,6 +16,8 @@ _SET: Final = {
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
     "MALLOC_ARENA_MAX": "1",  # an arena per thread would count against the address space
+    "MALLOC_MMAP_THRESHOLD_": str(16 << 20),  # buffers of ordinary pictures are reused, not faulted in anew
+    "MALLOC_TRIM_THRESHOLD_": str(16 << 20),
 }
 
 
