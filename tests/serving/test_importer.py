@@ -86,6 +86,52 @@ def test_real_models_need_few_hints(shared: Path, registry: Registry, settings: 
     assert report.trial.run_ms > 0
 
 
+@pytest.mark.parametrize(
+    ("outputs", "head"),
+    [
+        ({"logits": (1, 7, 92), "pred_boxes": (1, 7, 4)}, "detr"),
+        ({"logits": (1, 7, 80), "pred_boxes": (1, 7, 4)}, "detr"),
+        ({"boxes": (7, 4), "labels": (7,), "scores": (7,)}, "ssd"),
+        ({"bboxes": (1, 7, 4), "labels": (1, 7), "scores": (1, 7)}, "ssd"),
+        ({"boxes": (7, 4), "labels": (7,), "scores": (7,), "masks": (7, 1, 28, 28)}, "maskrcnn_torchvision"),
+        ({"output": (1, 21, 85)}, "yolox"),
+    ],
+)
+def test_families_without_weights_here_get_through_the_dry_run(
+    tmp_path: Path, registry: Registry, settings: Settings, outputs: dict[str, tuple[int, ...]], head: str
+) -> None:
+    """Graphs of the right shapes with made-up numbers: proposal, manifest and head must fit together."""
+    report = import_model(_shaped(tmp_path / "m.onnx", outputs), registry, settings)
+    assert report.bundle.manifest.head.kind == head
+    assert report.bundle.labels == COCO
+
+
+def _shaped(path: Path, outputs: dict[str, tuple[int, ...]]) -> Path:
+    """A graph of one 32x32 picture whose outputs are constants (plus nothing of the picture)."""
+    generator = np.random.default_rng(3)
+    nodes = [
+        helper.make_node("ReduceMean", ["x"], ["m"], keepdims=0),
+        helper.make_node("Sub", ["m", "m"], ["nil"]),
+    ]
+    values, ports = [], []
+    for name, shape in outputs.items():
+        numbers: Any = generator.uniform(0.1, 0.9, shape)
+        if name == "labels":
+            numbers = generator.integers(1, 80, shape)
+        values.append(numpy_helper.from_array(numbers.astype(np.float32), f"{name}_"))
+        whole = name == "labels"
+        nodes.append(helper.make_node("Add", [f"{name}_", "nil"], [f"{name}_f" if whole else name]))
+        if whole:
+            nodes.append(helper.make_node("Cast", [f"{name}_f"], [name], to=TensorProto.INT64))
+        kind = TensorProto.INT64 if whole else TensorProto.FLOAT
+        ports.append(helper.make_tensor_value_info(name, kind, shape))
+    picture = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 32, 32])
+    graph = helper.make_graph(nodes, "g", [picture], ports, values)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
 def test_imagenet_labels_are_asked_for(shared: Path, registry: Registry, settings: Settings) -> None:
     with pytest.raises(BadOption, match="1001 classes") as caught:
         import_model(shared / "weights" / "mobilenet_v2_1.0_224_dequantised.onnx", registry, settings)

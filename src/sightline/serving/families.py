@@ -104,7 +104,7 @@ def detr(facts: Facts, picture: PictureInput) -> Guess | None:
     classes = logits.fixed(2) or 0
     # RT-DETR has COCO's 80 classes, Deformable DETR its 91 ids, both with sigmoid; DETR adds 'no object'.
     kin = classes in (80, 91)
-    options: dict[str, Any] = {"outputs": {"logits": logits.name, "pred_boxes": boxes.name}}
+    options: dict[str, Any] = {"outputs": {"logits": logits.name, "boxes": boxes.name}}
     options |= {"activation": "sigmoid"} if kin else {}
     options |= {"raw_ids": COCO_IDS} if classes in (91, 92) else {}
     look = {"color": "RGB", **({"scale": 1 / 255} if classes == 80 else IMAGENET), **_size(picture, 800)}
@@ -169,7 +169,10 @@ def fastestdet(facts: Facts, picture: PictureInput) -> Guess | None:
     look = {"color": "BGR", "resize": "stretch", "scale": 1 / 255}
     why = f"one map of 5 + {classes} channels, one cell per 16 pixels"
     labels = COCO if classes == len(COCO) else ()
-    return Guess("FastestDet", why, "detect", "fastestdet", look, labels, classes)
+    return Guess(
+        "FastestDet", why, "detect", "fastestdet", look, labels, classes,
+        thresholds={"min_score": 0.5, "iou": 0.45},
+    )  # fmt: skip
 
 
 def deeplab(facts: Facts, picture: PictureInput) -> Guess | None:
