@@ -37,6 +37,8 @@ _BOX_SLACK = 0.1
 _HEAVY = ("Conv", "Gemm", "MatMul")
 _LIGHT = ("Add", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Resize")
 _PER_CHANNEL_OPSET = 13
+_MANY = 12
+"""With fewer multiplications, sparing some of them would spare most of the work."""
 _HELD_OUT = 4
 """Every fourth calibration picture is kept back to judge the result."""
 
@@ -152,11 +154,10 @@ def _opset(model: Any) -> int:
 def _ways(fused: Path) -> list[_Way]:
     nodes = [node for node in onnx.load(fused, load_external_data=False).graph.node if node.op_type in _HEAVY]
     ends = tuple(node.name for node in (*nodes[:1], *nodes[-3:]))
-    return [
-        _Way("everything", _HEAVY + _LIGHT),
-        _Way("the multiplications", _HEAVY),
-        _Way("the multiplications but the first and the last", _HEAVY, ends),
-    ]
+    ways = [_Way("everything", _HEAVY + _LIGHT), _Way("the multiplications", _HEAVY)]
+    if len(nodes) >= _MANY:
+        ways.append(_Way("the multiplications but the first and the last", _HEAVY, ends))
+    return ways
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]  # the library has no types

@@ -1,0 +1,129 @@
+"""One conformance suite for every engine."""
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.runtime.graphs import SIDE, breaks_when_run, colour_classifier, manifest
+
+from sightline.errors import ModelFailed
+from sightline.runtime.choose import Choice, open_engine
+from sightline.runtime.engine import Engine, FakeEngine, Plan, Width, words
+
+NAMES = ("onnxruntime", "openvino")
+
+
+def engine_of(path: Path, name: str, **plan: object) -> Engine:
+    return open_engine(path, manifest(), Choice(Plan(**({"engine": name, "threads": 2} | plan)), "A test."))  # type: ignore[arg-type]
+
+
+def red(n: int = 1) -> np.ndarray:
+    tensor = np.zeros((n, 3, SIDE, SIDE), np.float32)
+    tensor[:, 0] = 1
+    return tensor
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_outputs_carry_their_names_and_a_row_for_each_picture(tmp_path: Path, name: str) -> None:
+    engine = engine_of(colour_classifier(tmp_path / "m.onnx"), name)
+    outputs = engine.run(red(3))
+    assert list(outputs) == ["logits"]
+    np.testing.assert_allclose(outputs["logits"], [[4, 0, 0]] * 3, atol=1e-5)
+    assert engine.max_batch is None
+    assert engine.info.title == f"{name} fp32"
+    engine.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_graph_with_a_fixed_batch_says_so(tmp_path: Path, name: str) -> None:
+    engine = engine_of(colour_classifier(tmp_path / "m.onnx", batch=1), name)
+    assert engine.max_batch == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("lanes", [1, 2])
+def test_callers_side_by_side_get_their_own_answers(tmp_path: Path, name: str, lanes: int) -> None:
+    engine = engine_of(colour_classifier(tmp_path / "m.onnx"), name, lanes=lanes, wide=True)
+    wrong: list[int] = []
+
+    def ask(channel: int) -> None:
+        tensor = np.zeros((1, 3, SIDE, SIDE), np.float32)
+        tensor[:, channel] = 1
+        answers = [int(engine.run(tensor)["logits"].argmax()) for _ in range(40)]
+        wrong.extend(answer for answer in answers if answer != channel)
+
+    threads = [threading.Thread(target=ask, args=(channel,)) for channel in (0, 1, 2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_buffer_may_be_written_again_after_the_call(tmp_path: Path, name: str) -> None:
+    engine = engine_of(colour_classifier(tmp_path / "m.onnx"), name)
+    tensor = red()
+    outputs = engine.run(tensor)["logits"]
+    before = outputs.copy()
+    tensor[:] = 9
+    engine.run(tensor)
+    np.testing.assert_array_equal(outputs, before)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_broken_file_is_a_model_failure_in_words(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(b"not a graph at all" * 100)
+    with pytest.raises(ModelFailed, match="could not open the model") as caught:
+        engine_of(path, name)
+    assert str(tmp_path) not in str(caught.value)
+
+
+def test_a_graph_that_breaks_while_running_is_a_model_failure(tmp_path: Path) -> None:
+    engine = engine_of(breaks_when_run(tmp_path / "m.onnx"), "onnxruntime")
+    with pytest.raises(ModelFailed, match="could not run the model"):
+        engine.run(red())
+
+
+def test_an_input_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = colour_classifier(tmp_path / "m.onnx")
+    contract = manifest().input.model_copy(update={"tensor": "colours"})
+    with pytest.raises(ModelFailed, match="no input 'colours'; it has pixels"):
+        open_engine(path, manifest(input=contract), Choice(Plan(), ""))
+
+
+def test_words_hide_paths_and_keep_the_cause() -> None:
+    error = RuntimeError("Check failed at /a/b/c.cpp:12:\nCannot read /home/me/models/m.onnx now")
+    assert words(error) == "Cannot read m.onnx now."
+    assert words(RuntimeError()) == "RuntimeError."
+
+
+def test_wide_is_for_who_is_alone_and_faster() -> None:
+    width = Width(wide=True)
+    with width.enter() as first, width.enter() as second:
+        assert (first, second) == (True, False)
+    slow, fast = threading.Event(), threading.Event()
+    taken = []
+    for _ in range(12):
+        with width.enter() as wide:
+            (slow if wide else fast).wait(0.02 if wide else 0.001)
+            taken.append(wide)
+    assert taken[-6:] == [False] * 6
+
+
+def test_without_a_wide_copy_nobody_is_wide() -> None:
+    with Width(wide=False).enter() as wide:
+        assert not wide
+
+
+def test_the_fake_engine_answers_for_each_picture_and_can_fail() -> None:
+    engine = FakeEngine({"logits": np.arange(3)})
+    assert engine.run(red(2))["logits"].shape == (2, 3)
+    engine.fail = ModelFailed("No.")
+    with pytest.raises(ModelFailed):
+        engine.run(red())
+    engine.close()
+    assert engine.closed
+    assert engine.calls == [(2, 3, SIDE, SIDE), (1, 3, SIDE, SIDE)]
