@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
+from sightline.errors import PictureTooLarge
 from sightline.types import Canvas, Frame
 from sightline.vision import annotate, codec, preprocess, srgb
 
@@ -47,11 +48,18 @@ def frame(data: bytes, limits: codec.Limits, hint: codec.Size | None) -> Frame:
 
 
 def clean(data: bytes, limits: codec.Limits) -> Cleaned:
-    """The picture again, upright sRGB without metadata: JPEG where it was lossy, else PNG."""
+    """The picture again, upright sRGB without metadata: JPEG where it was lossy, else PNG.
+
+    Never larger than a picture that may be sent, for it will be read again: then a JPEG of less quality.
+    """
     kind = codec.sniff(data)
     image, (width, height) = codec.open_rgb(data, limits)
-    media_type = "image/jpeg" if kind in _LOSSY else "image/png"
-    return codec.encode_image(image, media_type, CLEAN_QUALITY), media_type, width, height
+    ways = [] if kind in _LOSSY else [("image/png", CLEAN_QUALITY)]
+    for media_type, quality in [*ways, *(("image/jpeg", q) for q in (CLEAN_QUALITY, 80, 60))]:
+        file = codec.encode_image(image, media_type, quality)
+        if len(file) <= limits.bytes_max:
+            return file, media_type, width, height
+    raise PictureTooLarge("The picture cannot be stored within the limit of bytes.")
 
 
 def draw(data: bytes, limits: codec.Limits, result: "Result", media_type: str) -> bytes:
