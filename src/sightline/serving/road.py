@@ -3,7 +3,7 @@
 import secrets
 import threading
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Self
 
 from sightline.errors import Busy
@@ -64,11 +64,7 @@ class Road:
         began = time.perf_counter()
         ask = ask or Ask()
         with nullcontext(call) if call else self.enter(deadline_s) as here:
-            loaded = self.pool.get(model)
-            here.check()
-            canvas = self.decoder.fit(data, loaded.bundle.manifest.input)
-            here.check()
-            loaded, answer = self._infer(loaded, canvas, here)
+            loaded, canvas, answer = self._infer(data, model, here)
             reading = time.perf_counter()
             prediction = heads.read(loaded.bundle.manifest, answer.outputs, canvas.fit, ask)
         return _result(source, loaded, canvas, prediction, _timing(began, reading, canvas, answer))
@@ -106,14 +102,15 @@ class Road:
         with self._lock:
             self._inside -= 1
 
-    def _infer(self, loaded: LoadedModel, canvas: Canvas, call: Call) -> tuple[LoadedModel, Answer]:
-        """Run; if the very model was dropped or tuned in between, load exactly it again."""
+    def _infer(self, data: bytes, model: str | None, call: Call) -> tuple[LoadedModel, Canvas, Answer]:
+        """Decode, fit and run; again from the start if the model was replaced just then."""
         while True:
-            try:
-                return loaded, loaded.batcher.submit(canvas.pixels, call)
-            except Retired:
-                call.check()
-                loaded = self.pool.get(loaded.bundle.reference)
+            call.check()
+            loaded = self.pool.get(model)
+            canvas = self.decoder.fit(data, loaded.bundle.manifest.input)
+            call.check()
+            with suppress(Retired):
+                return loaded, canvas, loaded.batcher.submit(canvas.pixels, call)
 
 
 def _timing(began: float, reading: float, canvas: Canvas, answer: Answer) -> Timing:
