@@ -1,5 +1,8 @@
 /** Addresses to places, without reloading. A place is a module with `open(root, context)`. */
 
+import { problemBox } from "./parts/problem.js";
+import { t } from "./strings.js";
+
 /**
  * The places. The rail shows those with an icon, in this order; a new place is one line here,
  * and the bar on phones shows the first five.
@@ -24,6 +27,8 @@ export function start(element) {
   main = element;
   addEventListener("popstate", () => show({ focus: true }));
   document.addEventListener("click", follow);
+  // The other places are fetched once the first one stands, so that they open at once, and without the server too.
+  addEventListener("load", () => setTimeout(() => [...PLACES, LOST].forEach((place) => place.load().catch(() => undefined)), 1000), { once: true });
   return show({ focus: false });
 }
 
@@ -33,8 +38,9 @@ export function go(path, { replace = false, handoff = null } = {}) {
   return show({ focus: true, handoff });
 }
 
-/** Changes the query of the current address without changing the place. */
-export function setQuery(query) {
+/** Changes the query of the address without changing the place; nothing where we are no longer at `path`. */
+export function setQuery(path, query) {
+  if (location.pathname !== path) return;
   const text = query.toString();
   history.replaceState(history.state, "", location.pathname + (text ? `?${text}` : ""));
 }
@@ -49,10 +55,21 @@ function follow(event) {
   go(link.pathname + link.search);
 }
 
+/** Stands in for a place whose module did not arrive. */
+function unreachable(root) {
+  const problem = { message: t("problem.network"), nextStep: t("problem.network.next") };
+  root.append(problemBox(problem, { again: () => show({ focus: true }) }));
+}
+
 async function show({ focus, handoff = null }) {
   const mine = ++turn;
   const place = PLACES.find((candidate) => candidate.pattern.test(location.pathname)) ?? LOST;
-  const module = await place.load();
+  let module;
+  try {
+    module = await place.load();
+  } catch {
+    module = { open: unreachable };
+  }
   if (mine !== turn) return;
   leave?.();
   const controller = new AbortController();

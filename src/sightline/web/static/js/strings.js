@@ -44,7 +44,6 @@ const TEXT = {
   "work.again": "Try again",
   "work.other": "Choose another picture",
   "work.nopreview": "Your browser cannot show this kind of file. Sightline can still read it.",
-  "work.done": "Done: {found}",
 
   "model.with": "Looks with",
   "model.pick": "Model",
@@ -172,12 +171,10 @@ const TEXT = {
   "models.speed.none": "measured at first use",
   "models.speed.value": "{ms} ms a picture",
   "models.why": "Why this engine",
-  "models.version": "Version",
   "models.origin": "Origin",
   "models.start": "Started from",
   "models.input": "Sees at",
   "models.min": "Default minimum score",
-  "models.card": "Card",
   "models.bundled": "Ships with Sightline",
   "models.more": "All about it",
   "models.empty": "No model is installed",
@@ -208,7 +205,6 @@ const TEXT = {
   "problem.strange": "The server answered in a way this page does not understand ({status}).",
   "problem.strange.next": "Reload the page. If it happens again, report the id.",
   "problem.id": "Id for a report: {id}",
-  "problem.not_image": "{name} is not a picture file.",
   "problem.key": "This server wants its key. Open the link that it printed when it started.",
 };
 

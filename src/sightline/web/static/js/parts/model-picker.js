@@ -11,7 +11,7 @@ import { problemBox } from "./problem.js";
  */
 export function modelPicker(onchange) {
   const name = h("span", { class: "picker-name" }, "…");
-  const facts = h("span", { class: "picker-facts small soft" }, "");
+  const facts = h("span", { class: "picker-facts small soft" }, "\u00a0");
   const choices = h("fieldset", { class: "picker-choices", hidden: true }, h("legend", { class: "unseen" }, t("model.pick")));
   const line = h(
     "button",

@@ -7,30 +7,22 @@ import { t } from "../strings.js";
 const PAGE = 100;
 const PAGES = 10;
 
+/** @returns {{element: HTMLElement, paths: Promise<[string | null, string | null]>}} newer and older */
 export function neighbours(id, signal) {
-  let before = null;
-  let after = null;
   const link = (iconName, text) => h("a", { class: "button square", "aria-label": t(text), title: t(text), "aria-disabled": "true", role: "link" }, icon(iconName));
   const previous = link("left", "result.previous");
   const next = link("right", "result.next");
   const set = (element, found) => {
-    if (!found) return;
+    if (!found) return null;
     element.href = `/r/${found}`;
     element.removeAttribute("aria-disabled");
+    return element.getAttribute("href");
   };
-  find(id, signal).then(
-    (found) => {
-      [before, after] = found;
-      set(previous, before);
-      set(next, after);
-    },
-    () => undefined,
+  const paths = find(id, signal).then(
+    ([newer, older]) => [set(previous, newer), set(next, older)],
+    () => [null, null],
   );
-  return {
-    element: h("div", { class: "around" }, previous, next),
-    previousPath: () => before && `/r/${before}`,
-    nextPath: () => after && `/r/${after}`,
-  };
+  return { element: h("div", { class: "around" }, previous, next), paths };
 }
 
 async function find(id, signal) {

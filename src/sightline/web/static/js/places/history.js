@@ -22,7 +22,7 @@ export function open(root, { query, handoff, signal }) {
   const search = async () => {
     const mine = ++turn;
     const text = field.value.trim();
-    setQuery(new URLSearchParams(text ? { label: text } : {}));
+    setQuery("/history", new URLSearchParams(text ? { label: text } : {}));
     try {
       const { page, wish } = await find(text, signal);
       if (mine !== turn) return;

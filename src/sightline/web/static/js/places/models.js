@@ -12,9 +12,11 @@ export function open(root, { signal }) {
   root.append(h("header", { class: "place-head" }, h("h1", { tabindex: "-1" }, t("models.title")), h("p", { class: "soft" }, withCode(t("models.text")))), room);
   const load = () =>
     listModels(true).then(
-      (models) => {
+      async (models) => {
+        // Cards come whole: facts that arrive later would move what stands below them.
+        const details = await Promise.allSettled(models.map((model) => getModel(model.name, signal)));
         if (signal.aborted) return;
-        room.replaceChildren(...(models.length ? cards(models, signal) : [none()]));
+        room.replaceChildren(...(models.length ? cards(models, details) : [none()]));
         document.getElementById(decodeURIComponent(location.hash.slice(1)))?.scrollIntoView();
       },
       (problem) => room.replaceChildren(problemBox(problem, { again: load })),
@@ -31,45 +33,37 @@ function none() {
   return h("div", { class: "empty" }, icon("models"), h("h2", {}, t("models.empty")), h("p", {}, withCode(t("models.empty.text"))));
 }
 
-function cards(models, signal) {
+function cards(models, details) {
   const marks = [];
   const mark = () => {
     const current = currentModel(models);
     for (const each of marks) each(current);
   };
-  const list = models.map((model) => card(model, marks, () => {
+  const list = models.map((model, at) => card(model, details[at], marks, () => {
     chooseModel(model.name);
     mark();
     announce(`${titleOf(model)}: ${t("models.used")}`);
-  }, signal));
+  }));
   mark();
   return list;
 }
 
-function card(model, marks, use, signal) {
+/** @param {PromiseSettledResult<object>} detail the model whole, or the problem */
+function card(model, detail, marks, use) {
   const button = h("button", { class: "button", type: "button", onclick: use });
   marks.push((current) => {
     const used = current === model;
     button.setAttribute("aria-pressed", String(used));
     button.replaceChildren(...(used ? [icon("check"), t("models.used")] : [t("models.use")]));
   });
-  const engine = h("div", { class: "model-engine" }, facts([[t("models.engine"), "…"], [t("models.speed"), "…"]]));
-  const room = h("div", { class: "model-more-room" });
-  const more = h("details", { class: "model-more" }, h("summary", {}, t("models.more")), room);
-  getModel(model.name, signal).then(
-    (full) => {
-      engine.replaceChildren(facts(engineFacts(full)));
-      room.replaceChildren(...about(full));
-    },
-    (problem) => problem.name !== "AbortError" && engine.replaceChildren(problemBox(problem)),
-  );
+  const full = detail.value;
   return h(
     "article",
     { class: "model card", id: model.name, "aria-labelledby": `title-${model.name}` },
     h(
       "header",
       { class: "model-head" },
-      h("div", {}, h("h2", { id: `title-${model.name}` }, titleOf(model)), h("p", { class: "small soft" }, [model.name, model.version].filter(Boolean).join(" · "))),
+      h("div", {}, h("h2", { id: `title-${model.name}` }, titleOf(model)), h("p", { class: "small soft" }, [`${model.name}@${model.version}`, model.bundled && t("models.bundled")].filter(Boolean).join(" · "))),
       button,
     ),
     h("p", {}, model.description || t(`model.${model.task}`)),
@@ -79,8 +73,8 @@ function card(model, marks, use, signal) {
       [t("models.licence"), !model.licence || model.licence === "unknown" ? t("model.unknown.licence") : model.licence],
       [t("models.size"), model.bytes ? bytes(model.bytes) : ""],
     ]),
-    engine,
-    more,
+    h("div", { class: "model-engine" }, full ? facts(engineFacts(full)) : problemBox(detail.reason)),
+    full && h("details", { class: "model-more" }, h("summary", {}, t("models.more")), h("div", { class: "model-more-room" }, about(full))),
   );
 }
 
@@ -117,7 +111,7 @@ function about(model) {
     [t("models.origin"), model.origin],
     [t("models.start"), model.initialisation],
   ];
-  return [facts(rows), labelFinder(model.label_names), model.card && h("div", { class: "model-card-text" }, cardText(model.card))].filter(Boolean);
+  return [facts(rows), labelFinder(model.label_names), model.card && h("div", { class: "model-card-text" }, cardText(model.card))];
 }
 
 function labelFinder(labels) {

@@ -103,7 +103,7 @@ function build(root, { query, handoff, signal }, json) {
     if (Math.abs(state.min - (isClasses ? 0 : result.minScore)) > 0.004) query_.set("min", Math.round(state.min * 100));
     if (state.hidden.size) query_.set("labels", [...new Set(result.predictions.map((item) => item.label))].filter((label) => !state.hidden.has(label)).join(","));
     clearTimeout(remember.timer);
-    remember.timer = setTimeout(() => !signal.aborted && setQuery(query_), 200);
+    remember.timer = setTimeout(() => setQuery(`/r/${result.id}`, query_), 200);
   }
 
   function refresh() {
@@ -153,9 +153,9 @@ function build(root, { query, handoff, signal }, json) {
   bindResultKeys({ around, step, flip, nudge, stage, activate, hasMasks: overlay.hasMasks }, signal);
   signal.addEventListener("abort", () => stage.close());
 
-  const leave = () => {
-    const path = around.nextPath() ?? around.previousPath();
-    go(path ?? "/history", { replace: true });
+  const leave = async () => {
+    const [newer, older] = await around.paths;
+    go(older ?? newer ?? "/history", { replace: true });
   };
   document.title = `${result.source} · ${t("app.name")}`;
   const actions = h(
@@ -219,10 +219,14 @@ function decisionMessage(result) {
 }
 
 function bindResultKeys({ around, step, flip, nudge, stage, activate, hasMasks }, signal) {
-  const to = (path) => path && go(path);
+  // The neighbours may still be on their way when the key is pressed; the key is not lost.
+  const to = async (which) => {
+    const path = (await around.paths)[which];
+    if (path && !signal.aborted) go(path);
+  };
   const keys = {
-    ArrowLeft: () => to(around.previousPath()),
-    ArrowRight: () => to(around.nextPath()),
+    ArrowLeft: () => to(0),
+    ArrowRight: () => to(1),
     ArrowUp: () => step(-1),
     ArrowDown: () => step(1),
     Escape: () => activate(null),

@@ -1,0 +1,55 @@
+"""A real `sightline serve` in its own process and Debian's Chromium, for the tests and the contact sheet."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from playwright.sync_api import Browser, sync_playwright
+
+_START_S: Final = 60.0
+
+
+def chromium_path() -> str | None:
+    """Where Chromium is: $CHROMIUM, or Debian's."""
+    return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@contextmanager
+def running_server(data: Path, log: Path) -> Iterator[str]:
+    """The address of a server over this data folder, without a slash at the end."""
+    words = [sys.executable, "-m", "sightline", "serve", "--port", "0", "--data-dir", str(data)]
+    with log.open("w") as file:
+        process = subprocess.Popen(words, stdout=file, stderr=subprocess.STDOUT)
+    try:
+        yield _address(process, log)
+    finally:
+        process.terminate()
+        process.wait(40)
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    end = time.monotonic() + _START_S
+    while time.monotonic() < end and process.poll() is None:
+        found = re.search(r"at (http://\S+?)/?\s", log.read_text())
+        if found:
+            return found[1]
+        time.sleep(0.05)
+    raise AssertionError(f"The server did not start: {log.read_text()}")
+
+
+@contextmanager
+def running_chromium() -> Iterator[Browser]:
+    """Chromium without its sandbox: the tests may run as root in a container, and open our own pages only."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()

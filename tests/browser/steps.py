@@ -1,0 +1,53 @@
+"""What people do, as short sentences."""
+
+import json
+import re
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Download, Page, expect
+
+
+def choose(page: Page, *files: Path) -> None:
+    """Choose files with the button."""
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose pictures").click()
+    chooser.value.set_files(list(files))
+
+
+def look_at(page: Page, file: Path) -> str:
+    """Choose one file and wait for its result; its id."""
+    choose(page, file)
+    return wait_for_result(page)
+
+
+def wait_for_result(page: Page) -> str:
+    """Wait for the result page; its id."""
+    expect(page).to_have_url(re.compile(r"/r/[^/?]+"))
+    expect(page.get_by_role("button", name="Download")).to_be_visible()
+    return re.split(r"[/?]", page.url.partition("/r/")[2])[0]
+
+
+def rows(page: Page) -> list[str]:
+    """The listed objects as they are read out: "dog, 93%, bottom left"."""
+    return [row.get_attribute("aria-label") or "" for row in page.get_by_role("option").all()]
+
+
+def set_threshold(page: Page, percent: int) -> None:
+    """Move the slider."""
+    page.get_by_label("Minimum score").fill(str(percent))
+
+
+def download(page: Page, entry: str) -> Download:
+    """Take an entry of the download menu."""
+    page.get_by_role("button", name="Download").click()
+    with page.expect_download() as found:
+        page.locator(".menu-list").get_by_text(entry, exact=True).click()
+    return found.value
+
+
+def ask(url: str) -> Any:
+    """The JSON at an address, asked without the browser."""
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return json.load(answer)
