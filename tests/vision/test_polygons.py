@@ -1,5 +1,7 @@
 """Outlines enclose their masks, filling inverts them."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -106,7 +108,34 @@ def test_a_polygon_beyond_the_picture_is_cut() -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_filling_agrees_with_pycocotools(seed: int) -> None:
     coco = pytest.importorskip("pycocotools.mask", reason="pycocotools comes with the train extra.")
-    lines = polygons.from_mask(Mask(blob(seed), 0, 0))
-    theirs = coco.decode(coco.merge(coco.frPyObjects(lines, 96, 96))).astype(np.bool_)
-    ours = masks.full(polygons.to_mask(lines, 96, 96), 96, 96)
-    assert iou(ours, theirs) >= 0.98
+    bits = blob(seed)
+    exact, short = (polygons.from_mask(Mask(bits, 0, 0), tolerance) for tolerance in (0, 0.5))
+    ours = masks.full(polygons.to_mask(exact, 96, 96), 96, 96)
+    assert np.array_equal(coco.decode(coco.merge(coco.frPyObjects(exact, 96, 96))) > 0, ours)
+    theirs = coco.decode(coco.merge(coco.frPyObjects(short, 96, 96))) > 0
+    assert iou(theirs, filled(bits)) >= 0.98
+
+
+def test_noise_is_traced_coarsely_and_soon() -> None:
+    bits = np.random.default_rng(0).random((700, 900)) > 0.5
+    started = time.perf_counter()
+    lines = polygons.from_mask(Mask(bits, 5, 7))
+    assert time.perf_counter() - started < 5
+    assert lines
+    assert all(5 <= x <= 905 for line in lines for x in line[::2])
+    assert all(7 <= y <= 707 for line in lines for y in line[1::2])
+
+
+def test_long_lines_and_spikes_are_simplified_too() -> None:
+    yy, xx = np.mgrid[:600, :600]
+    disc = (yy - 300) ** 2 + (xx - 300) ** 2 < 280**2
+    (line,) = polygons.from_mask(Mask(disc, 0, 0))
+    assert len(line) < 2 * 80
+    back = masks.full(polygons.to_mask([line], 600, 600), 600, 600)
+    assert iou(back, disc) > 0.995
+
+
+def test_a_line_that_goes_there_and_back_keeps_its_tip() -> None:
+    there = [[float(x), 0.0] for x in range(60)]
+    ring = np.array(there + there[-2:0:-1])
+    assert {tuple(point) for point in polygons.simplify(ring, 0.5).tolist()} >= {(0.0, 0.0), (59.0, 0.0)}

@@ -157,6 +157,12 @@ def test_wild_numbers_give_clean_boxes(raw: Any, least: float) -> None:
     assert (overlap <= toy.thresholds.iou + 1e-5).all()
 
 
+def test_class_numbers_beyond_the_output_are_named(manifest: Make, half: Fit) -> None:
+    toy = manifest("softmax", "classify", options={"raw_ids": [0, 7]})
+    with pytest.raises(ModelFailed, match="5 classes"):
+        heads.read(toy, {"o": np.zeros((1, 5), np.float32)}, half, Ask())
+
+
 def test_masks_are_left_out_when_the_task_is_detect(manifest: Make, half: Fit) -> None:
     outputs = {
         "boxes": np.array([[2, 2, 20, 20]], np.float32),

@@ -71,6 +71,11 @@ def test_torchvision_without_pasting_gives_small_masks(manifest: Make, half: Fit
     assert read(toy, outputs, half).masks[0].bits.shape == (32, 32)
 
 
+def test_a_batch_axis_is_dropped_everywhere(manifest: Make, half: Fit) -> None:
+    outputs = {name: value[None] for name, value in zoo(np.ones((28, 28))).items()}
+    assert read(manifest("maskrcnn_zoo", "segment"), outputs, half).masks[0].bits.shape == (32, 32)
+
+
 def test_no_objects(manifest: Make, half: Fit) -> None:
     outputs = {name: value[:0] for name, value in zoo(np.ones((28, 28))).items()}
     assert read(manifest("maskrcnn_zoo", "segment"), outputs, half).masks == ()
