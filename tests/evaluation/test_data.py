@@ -1,0 +1,132 @@
+"""Data sets: what is opened, what is refused."""
+
+import json
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sightline.errors import BadOption
+from sightline.evaluation.data import BoxSet, ClassSet, open_dataset
+
+
+def jpeg(shade: int) -> bytes:
+    file = BytesIO()
+    Image.new("RGB", (8, 8), (shade,) * 3).save(file, "JPEG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def coco(tmp_path: Path) -> Path:
+    folder = tmp_path / "annotations"
+    folder.mkdir()
+    (tmp_path / "images" / "val").mkdir(parents=True)
+    for number in range(10):
+        (tmp_path / "images" / "val" / f"{number}.jpg").write_bytes(jpeg(number))
+    images = [{"id": 100 - i, "file_name": f"{i}.jpg", "width": 8, "height": 8} for i in range(10)]
+    marks = [
+        {"id": i, "image_id": 100 - i, "category_id": 1, "bbox": [0, 0, 4, 4], "area": 16} for i in range(10)
+    ]
+    path = folder / "things_val.json"
+    path.write_text(
+        json.dumps({"images": images, "annotations": marks, "categories": [{"id": 1, "name": "a"}]})
+    )
+    return path
+
+
+def test_coco_finds_its_pictures_and_completes_its_marks(coco: Path) -> None:
+    opened = open_dataset(coco)
+    assert isinstance(opened, BoxSet)
+    assert [p.truth for p in opened.pictures] == list(range(91, 101))
+    assert opened.pictures[0].read() == jpeg(9)
+    assert all(mark["iscrowd"] == 0 for mark in opened.dataset["annotations"])
+
+
+def test_coco_keeps_a_spread_of_pictures_and_only_their_marks(coco: Path) -> None:
+    opened = open_dataset(coco, first=4)
+    assert isinstance(opened, BoxSet)
+    assert [p.truth for p in opened.pictures] == [91, 94, 97, 100]
+    assert len(opened.dataset["annotations"]) == 4
+
+
+def test_coco_takes_another_folder_of_pictures(coco: Path, tmp_path: Path) -> None:
+    moved = (tmp_path / "images" / "val").rename(tmp_path / "elsewhere")
+    with pytest.raises(BadOption) as caught:
+        open_dataset(coco)
+    assert "--pictures" in caught.value.next_step
+    assert open_dataset(coco, pictures=moved).pictures[0].read() == jpeg(9)
+
+
+def test_a_folder_of_classes(tmp_path: Path) -> None:
+    for name, count in (("dog", 3), ("cat", 2)):
+        (tmp_path / name).mkdir()
+        for i in range(count):
+            (tmp_path / name / f"{i}.JPG").write_bytes(jpeg(i))
+        (tmp_path / name / "notes.txt").write_text("no picture")
+    opened = open_dataset(tmp_path)
+    assert isinstance(opened, ClassSet)
+    assert opened.classes == ("cat", "dog")
+    assert [p.truth for p in opened.pictures] == [0, 0, 1, 1, 1]
+    assert len(open_dataset(tmp_path, first=3).pictures) == 3
+
+
+def test_packed_jpeg_and_packed_pixels(tmp_path: Path) -> None:
+    (tmp_path / "classes.json").write_text(json.dumps(["a", "b"]))
+    files = [jpeg(10), jpeg(200)]
+    head = 20
+    rest = [file[head:] for file in files]
+    offsets = np.cumsum([0, *map(len, rest)]).astype(np.uint32)
+    np.savez(
+        tmp_path / "j.npz",
+        header=np.frombuffer(files[0][:head], np.uint8),
+        data=np.frombuffer(b"".join(rest), np.uint8),
+        offsets=offsets,
+        labels=np.array([1, 0], np.uint8),
+    )
+    packed = open_dataset(tmp_path / "j.npz")
+    assert [p.read() for p in packed.pictures] == files
+    assert [p.truth for p in packed.pictures] == [1, 0]
+    pixels = np.random.default_rng(0).integers(0, 255, (2, 5, 7, 3)).astype(np.uint8)
+    np.savez(tmp_path / "x.npz", x=pixels, y=np.array([0, 1]))
+    clean = open_dataset(tmp_path / "x.npz")
+    back = np.asarray(Image.open(BytesIO(clean.pictures[1].read())).convert("RGB"))
+    np.testing.assert_array_equal(back, pixels[1])
+
+
+@pytest.mark.parametrize(
+    "kind", ["missing", "text", "json", "empty json", "npz", "npz without names", "empty folder"]
+)
+def test_what_is_no_data_set_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "set"
+    match kind:
+        case "text":
+            path.write_text("hello")
+        case "json":
+            path = tmp_path / "set.json"
+            path.write_text("{}")
+        case "empty json":
+            path = tmp_path / "set.json"
+            path.write_text('{"images": [], "annotations": [], "categories": []}')
+        case "npz" | "npz without names":
+            path = tmp_path / "set.npz"
+            np.savez(path, z=np.zeros(1))
+            if kind == "npz":
+                (tmp_path / "classes.json").write_text('["a"]')
+        case "empty folder":
+            path.mkdir()
+    with pytest.raises(BadOption):
+        open_dataset(path)
+
+
+@pytest.mark.shared
+def test_the_shared_sets_open(shared: Path) -> None:
+    data = shared / "data"
+    boxes = open_dataset(data / "coco_mini" / "annotations" / "instances_val.json")
+    people = open_dataset(data / "people" / "annotations" / "person_val.json", first=5)
+    cifar = open_dataset(data / "cifar10" / "cifar10_test.npz", first=100)
+    visitors = open_dataset(data / "visitors" / "val")
+    assert [len(s.pictures) for s in (boxes, people, cifar, visitors)] == [162, 5, 100, 204]
+    for opened in (boxes, people, cifar, visitors):
+        assert opened.pictures[0].read()[:2] == b"\xff\xd8"
