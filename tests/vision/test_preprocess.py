@@ -144,6 +144,16 @@ def test_tensor_by_definition(layout: str, color: str) -> None:
     assert np.allclose(got, wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+@pytest.mark.parametrize("color", ["RGB", "BGR"])
+def test_tensor_with_one_scale_for_all_channels(layout: str, color: str) -> None:
+    one = contract(layout=layout, color=color, scale=1 / 127.5, mean=(1, 1, 1))
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
+    wanted = (pixels if color == "RGB" else pixels[..., ::-1]) / 127.5 - 1
+    got = preprocess.tensor(pixels, one)
+    assert np.allclose(got if layout == "NHWC" else got.transpose(1, 2, 0), wanted, atol=1e-6)
+
+
 def test_tensor_of_uint8_models_keeps_the_pixels() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3)).astype(np.uint8)
     got = preprocess.tensor(pixels, contract(layout="NHWC", dtype="uint8", mean=(9, 9, 9)))
