@@ -6,6 +6,8 @@ from typing import Any, Final, Literal, TypeAlias
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from starlette.convertors import Convertor, register_url_convertor
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
@@ -40,17 +42,36 @@ class Endpoint:
 EVERYWHERE: Final = ("bad_request", "host_refused", "stopping", "internal")
 
 
+class _ResultId(Convertor[str]):
+    """Ids have no dots, so that ``<id>.csv`` is never taken for an id."""
+
+    regex = "[0-9A-Za-z_-]+"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("result", _ResultId())
+
+
 class GuardedRoute(APIRoute):
     """Asks for the key before anything of the request is read."""
 
     needs: Needs
     by_hand: bool = False
+    allowed: frozenset[str] = frozenset()
+    """The methods of all routes with this path."""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the handler, for whoever may."""
+        if scope["method"] not in (self.methods or ()):
+            raise HTTPException(405, headers={"Allow": ", ".join(sorted(self.allowed))})
         if self.needs != "public":
             scope["app"].state.services.keyring.check(scope["headers"])
-        if self.by_hand and scope["method"] in (self.methods or ()):
+        if self.by_hand:
             response = await self.endpoint(Request(scope, receive, send))
             await response(scope, receive, send)
         else:
@@ -77,6 +98,7 @@ def register(app: FastAPI, endpoints: tuple[Endpoint, ...]) -> None:
         route = app.router.routes[-1]
         assert isinstance(route, GuardedRoute)
         route.needs, route.by_hand = endpoint.needs, endpoint.by_hand
+        route.allowed = frozenset(other.method for other in endpoints if other.path == endpoint.path)
 
 
 def _operation_id(endpoint: Endpoint) -> str:
@@ -100,7 +122,7 @@ def _responses(endpoint: Endpoint) -> dict[int | str, dict[str, Any]]:
         entry["description"] = f"{entry['description']} {line}".strip()
     if endpoint.answer is not None:
         found[200] = {"model": endpoint.answer, "description": "The answer."}
-    return found | endpoint.also
+    return found | {status: found.get(status, {}) | more for status, more in endpoint.also.items()}
 
 
 def _problem_content() -> dict[str, Any]:

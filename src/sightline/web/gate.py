@@ -112,7 +112,7 @@ class _Visit:
     def _note(self) -> None:
         seconds = time.perf_counter() - self._begun
         scope: dict[str, Any] = dict(self._scope)
-        route = getattr(scope.get("route"), "path", "unmatched")
+        route = getattr(scope.get("route"), "path_format", "unmatched")
         self._services.metrics.answered(route, _method(scope["method"]), self._status, seconds)
         fields: dict[str, Any] = {
             "request_id": self.id,

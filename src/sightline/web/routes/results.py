@@ -22,6 +22,8 @@ ResultId = Annotated[str, Path(max_length=64, description="The id of a result th
 MinScore = Annotated[float | None, Query(ge=0, le=1, description="Default: the stored threshold.")]
 Labels = Annotated[str | None, Query(max_length=4000, description="Only these labels, comma separated.")]
 
+_ONE: Final = "/api/v1/results/{result_id:result}"
+_PLACE: Final = r"^([0-9]{1,12}(\.[0-9]{1,9})?_[0-9A-Za-z_-]{1,64})?$"
 _KEEP: Final = {"cache-control": "private, max-age=86400, immutable"}
 _FRESH: Final = {"cache-control": "private, no-cache"}
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
@@ -32,7 +34,7 @@ def list_results(
     label: Annotated[str, Query(max_length=200, description="Only results with this label.")] = "",
     q: Annotated[str, Query(max_length=200, description="Part of the source's name.")] = "",
     model: Annotated[str, Query(max_length=64, description="Only answers of this model.")] = "",
-    before: Annotated[str, Query(max_length=120, description="`next` of the stretch before.")] = "",
+    before: Annotated[str, Query(pattern=_PLACE, description="`next` of the stretch before.")] = "",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> Response:
     """List stored results, newest first."""
@@ -172,7 +174,7 @@ def _export_endpoints() -> tuple[Endpoint, ...]:
     return tuple(
         Endpoint(
             "GET",
-            f"/api/v1/results/{{result_id}}.{suffix}",
+            f"{_ONE}.{suffix}",
             _export(suffix, kind, write),
             "read",
             f"Export as {suffix}",
@@ -189,7 +191,6 @@ def _pictures(also: tuple[str, ...]) -> dict[int | str, dict[str, Any]]:
 
 
 _GONE: Final = ("not_found", "bad_option")
-_ONE: Final = "/api/v1/results/{result_id}"
 
 ENDPOINTS: Final = (
     Endpoint(

@@ -1,0 +1,99 @@
+"""The OpenAPI document is true: generated requests get only documented answers, and never a 5xx."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+from jsonschema import Draft202012Validator
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+from tests.web.conftest import Server
+
+from sightline.settings import Settings
+from sightline.web.app import create_app
+
+EXAMPLES = 25
+PREDICT = "POST /api/v1/predict"
+
+schemathesis.serializer.alias(["image/avif", "image/bmp", "image/tiff"], "application/octet-stream")
+
+_app = create_app(Settings())
+schema = schemathesis.openapi.from_dict(_app.openapi())
+
+
+@schema.parametrize()  # type: ignore[untyped-decorator]
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_generated_requests_get_documented_answers(case: Any, server: Server) -> None:
+    response = case.call(base_url=server.url)
+    assert response.status_code < 500, response.text[:500]
+    case.validate_response(
+        response,
+        # Sound by its schema is not yet a picture, a reachable address or a model that exists.
+        excluded_checks=[positive_data_acceptance] if case.operation.label == PREDICT else [],
+    )
+
+
+def test_the_document_names_all_that_predict_takes(client: httpx.Client) -> None:
+    document = client.get("/api/openapi.json").json()
+    predict = document["paths"]["/api/v1/predict"]["post"]
+    kinds = set(predict["requestBody"]["content"])
+    assert {"multipart/form-data", "application/json", "image/jpeg", "application/octet-stream"} <= kinds
+    assert [one["name"] for one in predict["parameters"]] == [
+        "model",
+        "min_score",
+        "max_results",
+        "labels",
+        "store",
+    ]
+    assert {"200", "400", "401", "403", "404", "408", "413", "415", "421", "422", "503", "504", "507"} <= set(
+        predict["responses"]
+    )
+    assert set(predict["responses"]["200"]["content"]) == {"application/json", "image/jpeg", "image/png"}
+
+
+def test_answers_follow_their_schemas(client: httpx.Client, cat: bytes) -> None:
+    document = client.get("/api/openapi.json").json()
+
+    def check(name: str, body: Any) -> None:
+        validator = Draft202012Validator(
+            {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        )
+        assert [error.message for error in validator.iter_errors(body)] == []
+
+    answer = client.post("/api/v1/predict?store=true", files={"image": cat}).json()
+    check("ResultBody", answer)
+    check("StoredBody", client.get(f"/api/v1/results/{answer['id']}").json())
+    check("HistoryBody", client.get("/api/v1/results").json())
+    check("ModelList", client.get("/api/v1/models").json())
+    check("ModelDetail", client.get("/api/v1/models/tiny").json())
+    check("SampleList", client.get("/api/v1/samples").json())
+    check("PaletteBody", client.get("/api/v1/palette").json())
+    check("ProblemBody", client.get("/api/v1/results/none").json())
+    check("HealthBody", client.get("/health/ready").json())
+    files = [("image", ("a", cat)), ("image", ("b", b"x"))]
+    check("ManyBody", client.post("/api/v1/predict", files=files).json())
+
+
+def test_the_document_is_openapi(client: httpx.Client) -> None:
+    document = client.get("/api/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    for schema_of in document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema_of)
+    references = {part.split('"')[0] for part in json.dumps(document).split("#/components/schemas/")[1:]}
+    assert references <= set(document["components"]["schemas"])
+
+
+@pytest.mark.parametrize("path", ["/api/v1/predict", "/api/v1/models", "/api/v1/results"])
+def test_every_documented_way_has_words(client: httpx.Client, path: str) -> None:
+    for way in client.get("/api/openapi.json").json()["paths"][path].values():
+        assert way["summary"]
+        assert way["description"]
+        assert way["x-sightline-scope"] in {"infer", "read", "write", "admin", "public"}
