@@ -389,6 +389,19 @@ def test_inspection_runs_in_a_child(tmp_path: Path) -> None:
     assert onnx.__version__
 
 
+def test_a_swarm_of_empty_operators_meets_the_limits_of_the_child(tmp_path: Path) -> None:
+    """Two bytes in the file are a hundred in memory: 20 MB ask for more than the child may have."""
+    body = b"\x0a\x00" * 10_000_000
+    head = b"\x08\x08\x3a" + bytes([len(body) & 0x7F | 0x80, len(body) >> 7 & 0x7F | 0x80])
+    size = bytes([len(body) >> 14 & 0x7F | 0x80, len(body) >> 21 & 0x7F])
+    path = tmp_path / "m.onnx"
+    path.write_bytes(head + size + body)
+    began_s = time.monotonic()
+    with pytest.raises(ModelRefused):
+        inspect_model(path)
+    assert time.monotonic() - began_s < 5
+
+
 @pytest.fixture
 def installed(tmp_path: Path, registry: Registry, settings: Settings) -> ImportReport:
     return import_model(

@@ -32,9 +32,15 @@ from sightline.types import (
 from sightline.vision import heads, preprocess
 
 _Array = npt.NDArray[Any]
+_SLACK = 1e-2
+"""Rounding that an int8 softmax may show."""
 _SIZES = ((480, 640), (500, 333))
 """(height, width) of the two pictures: one wide, one tall, neither the size of a common input."""
 _MEMORY = ("it asks for more memory than a model may have", "Use a smaller input size or model.")
+_SIZE = (
+    "it does not take the size, layout or type that the manifest names",
+    "Give the right --size and --layout.",
+)
 _PLAIN = {
     "Dilation not supported for AutoPadType": (
         "it has a convolution with both dilation and automatic padding, which ONNX Runtime does not compute",
@@ -55,10 +61,9 @@ _PLAIN = {
     "Failed to allocate memory": _MEMORY,
     "bad allocation": _MEMORY,
     "bad_alloc": _MEMORY,
-    "Got invalid dimensions": (
-        "it does not take the size or layout that the manifest names",
-        "Give the right --size and --layout.",
-    ),
+    "Got invalid dimensions": _SIZE,
+    "Please fix either the inputs": _SIZE,
+    "Unexpected input data type": _SIZE,
 }
 """Part of the engine's message -> (what it means, what to do)."""
 
@@ -92,7 +97,7 @@ def trial(path: Path, manifest: Manifest) -> TrialReport:
             began_s = time.perf_counter()
             outputs = _run(engine, tensor)
             took_ms = 1e3 * (time.perf_counter() - began_s)
-            _check_outputs(outputs)
+            _check_outputs(outputs, manifest)
             _read(manifest, outputs, canvas.fit)
             answers.append(outputs)
         batches = (
@@ -152,12 +157,20 @@ def _own_words(error: ModelFailed) -> str:
     return error.message.rpartition("Status Message: ")[2].rpartition("] : ")[2]
 
 
-def _check_outputs(outputs: Mapping[str, _Array]) -> None:
+def _check_outputs(outputs: Mapping[str, _Array], manifest: Manifest) -> None:
     for name, array in outputs.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ModelRefused(
                 f"Its output {name!r} holds values that are no numbers for an ordinary picture.",
                 next_step="The weights are damaged, or scale, mean and std are wrong.",
+            )
+    if manifest.head.kind == "softmax":
+        scores = outputs.get(manifest.head.options.get("outputs", {}).get("scores", ""))
+        scores = next(iter(outputs.values())) if scores is None else scores
+        if scores.min() < -_SLACK or scores.max() > 1 + _SLACK:
+            raise ModelRefused(
+                "Its scores are no probabilities, so there is no softmax inside.",
+                next_step="Import it with --head logits.",
             )
 
 
