@@ -70,7 +70,7 @@ def test_every_error_has_a_row() -> None:
 
 
 def test_unknown_exceptions_show_nothing() -> None:
-    problem = problem_of(RuntimeError("/root/secret Traceback"), "id")
+    problem = problem_of(RuntimeError("/var/secret Traceback"), "id")
     assert problem.status == 500
     assert b"secret" not in problem.data
     assert problem.body["code"] == "internal"
