@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import click
 
@@ -14,10 +14,15 @@ from sightline.cli.saving import Folder
 from sightline.cli.sources import Picture, expand, is_many
 from sightline.cli.terminal import clean
 from sightline.errors import BadOption, DeadlineExceeded, InputError, SightlineError
+from sightline.formats import yolo
 from sightline.registry import Bundle
 from sightline.serving.road import Road
 from sightline.settings import Settings
 from sightline.types import Ask, Result
+
+
+_CLASSES = PurePosixPath("classes")
+"""What the numbers in YOLO's files mean stands in classes.txt; no picture may take that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,8 @@ def look_at(order: Order, settings: Settings) -> int:
     """
     writer = open_writer(order.kind, many=is_many(order.sources), saved=order.save)
     folder = Folder(order.save) if order.save else None
+    if folder:
+        folder.reserve(_CLASSES)
     pictures = list(expand(order.sources, settings))
     with Road.open(settings) as road:
         bundle = road.registry.resolve(settings.model or None)
@@ -67,6 +74,8 @@ class _Desk:
     ) -> None:
         self.road, self.bundle, self.order = road, bundle, order
         self.writer, self.folder = writer, folder
+        self.named = False
+        """Whether the file that names the classes of YOLO's numbers has been written."""
 
     def work_off(self, pictures: list[Picture], *, threads: int) -> int:
         progress = Progress(len(pictures))
@@ -114,6 +123,9 @@ class _Desk:
         if self.order.kind in {"yolo", "voc"}:
             suffix, text = sidecar(self.order.kind, result)
             self.folder.write(stem, suffix, text.encode("utf-8"))
+        if self.order.kind == "yolo" and not self.named:
+            self.folder.write(_CLASSES, ".txt", yolo.classes(result.labels).encode("utf-8"))
+            self.named = True
 
 
 def check_labels(ask: Ask, bundle: Bundle) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @with_settings("engine", "precision", "threads", "batch_max", "memory_mb")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(settings: Settings, names: tuple[str, ...], as_json: bool) -> None:
-    """Measure models on this machine and choose the engine that runs each of them.
+    """Measure models on this machine and choose their engines.
 
     Without a NAME, all models. The choice is remembered for this machine; a running server takes it
     over when it loads the model the next time.

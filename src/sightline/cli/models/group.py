@@ -12,9 +12,9 @@ _COMMANDS = {
     "pull": (f"{_HERE}.pull", "Download a model of the catalogue and import it."),
     "remove": (f"{_HERE}.remove", "Delete an imported model or one version of it."),
     "promote": (f"{_HERE}.promote", "Make a version the one that answers; also the way back."),
-    "bench": (f"{_HERE}.bench", "Measure a model on this machine and choose its engine."),
+    "bench": (f"{_HERE}.bench", "Measure models on this machine and choose their engines."),
     "quantize": (f"{_HERE}.quantize", "Make an int8 version with calibration pictures."),
-    "export-torchvision": (f"{_HERE}.export", "Export torchvision's Mask R-CNN to a bundle."),
+    "export-torchvision": (f"{_HERE}.export", "Export one of torchvision's networks to a bundle."),
 }
 
 

@@ -1,0 +1,62 @@
+from importlib import import_module
+
+import pytest
+from tests.cli.conftest import Run
+
+from sightline import __version__
+from sightline.cli.lazy import LazyGroup
+from sightline.cli.main import cli
+from sightline.cli.models.group import command as models
+
+
+def test_help_names_every_command(run: Run) -> None:
+    shown = run("--help")
+    assert shown.exit_code == 0
+    for name in ("predict", "serve", "models", "train", "evaluate", "doctor", "config", "completion"):
+        assert f"  {name} " in shown.stdout
+
+
+def test_version(run: Run) -> None:
+    assert run("--version").stdout == f"sightline {__version__}\n"
+
+
+@pytest.mark.parametrize("group", [cli, models], ids=["sightline", "models"])
+def test_the_listing_says_what_each_command_says(group: LazyGroup) -> None:
+    """The listing is written down so that nothing has to be imported for it; it must not drift."""
+    for name, (module, summary) in group.table.items():
+        command = import_module(module).command
+        assert command.name == name
+        if name != "list":
+            first = " ".join((command.help or "").split("\n\n")[0].split())
+            assert first.startswith(summary.rstrip(".")), name
+
+
+def test_an_unknown_command_is_a_usage_error(run: Run) -> None:
+    done = run("predikt")
+    assert done.exit_code == 2
+    assert "No such command 'predikt'" in done.stderr
+
+
+def test_a_table_that_names_something_else_is_an_error() -> None:
+    import click  # noqa: PLC0415
+
+    group = LazyGroup("wrong", table={"x": ("tests.cli.wrong_command", "")})
+    with pytest.raises(ModuleNotFoundError):
+        group.get_command(click.Context(group), "x")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(run: Run, shell: str) -> None:
+    done = run("completion", shell)
+    assert done.exit_code == 0
+    assert "_SIGHTLINE_COMPLETE" in done.stdout
+
+
+def test_models_are_completed(run: Run, yolox_data: object) -> None:
+    words = {
+        "COMP_WORDS": "sightline predict --model yo",
+        "COMP_CWORD": "3",
+        "_SIGHTLINE_COMPLETE": "bash_complete",
+    }
+    done = run(data=yolox_data, env=words)
+    assert done.stdout.strip() == "plain,yolox-nano"
