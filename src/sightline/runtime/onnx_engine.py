@@ -9,6 +9,7 @@ from typing import Any
 import onnxruntime
 
 from sightline.errors import ModelFailed
+from sightline.runtime.allocator import keep_little, trim
 from sightline.runtime.engine import (
     PICTURE_AXES,
     EngineInfo,
@@ -35,9 +36,12 @@ class OnnxEngine:
         Raises:
             ModelFailed: ONNX Runtime does not take the file; its own words are in the message.
         """
+        if not plan.arena:
+            keep_little()
         narrow = plan.lanes > 1
         self._lane = _open(path, plan, plan.lane_threads if narrow else plan.threads)
         self._wide = _open(path, plan, plan.threads) if narrow and plan.wide else None
+        trim()
         inputs = {item.name: item.shape for item in self._lane.get_inputs()}
         self._input = tensor or next(iter(inputs), "")
         if self._input not in inputs:

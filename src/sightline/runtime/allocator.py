@@ -1,0 +1,27 @@
+"""What the C library keeps of the memory that was given back to it.
+
+By default glibc raises the size from which a block is mapped on its own each time such a block is
+freed, up to 32 MB; big tensors then live in the heap, which cannot shrink while anything above
+them lives. Measured with Mask R-CNN R-50 FPN: a run needed 848 MB, and 601 MB with the size fixed.
+"""
+
+import ctypes
+from functools import lru_cache
+
+_M_MMAP_THRESHOLD = -3
+_MAPPED_FROM = 1 << 20
+
+
+@lru_cache(maxsize=1)
+def keep_little() -> None:
+    """From now on, map blocks of 1 MB or more on their own, so that freeing them frees them."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:  # other C libraries do not have the fault either
+        mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM)
+
+
+def trim() -> None:
+    """Give back what is free in the heap: opening a graph leaves as much as the graph is large."""
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)
