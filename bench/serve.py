@@ -1,0 +1,202 @@
+"""The benchmark of serving: ``python -m bench.serve [--quick]``, about ten minutes (one with --quick).
+
+On the same graphs and the same 640x480 JPEG, in one run, in turns (so that a busy machine is busy
+for all alike): (a) the limit in one process without HTTP, (b) Sightline over HTTP, (c) Flask,
+gunicorn and ONNX Runtime, (d) LitServe. Prints Markdown; figures are medians over rounds, ratios
+are medians of the ratios within a round.
+"""
+
+import argparse
+import json
+import shutil
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import graphs, load
+from bench.contenders import Limit, Sample, Server, flask, litserve, rss_mb, sightline
+
+from sightline.registry import Registry
+from sightline.runtime import choose
+from sightline.runtime.choose import Choice
+from sightline.runtime.features import this_machine
+from sightline.settings import Settings, load_settings
+
+CORES = Settings().thread_count
+FULL = 16
+"""Connections at which the bars are set."""
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure."""
+
+    names: tuple[str, ...]
+    connections: tuple[int, ...]
+    rounds: int
+    seconds: float
+
+
+QUICK = Effort(("mobilenetv2",), (1, FULL), 2, 1.5)
+WHOLE = Effort(("resnet50", "mobilenetv2"), (1, 8, FULL, 64), 5, 4.0)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one graph, short rounds: does it run, roughly")
+    parser.add_argument("--model", choices=sorted(graphs.NAMES), help="only this graph")
+    parser.add_argument("--no-int8", action="store_true", help="skip the quantised graphs")
+    asked = parser.parse_args()
+    effort = QUICK if asked.quick else WHOLE
+    names = (asked.model,) if asked.model else effort.names
+    print(f"# Serving, {time.strftime('%Y-%m-%d')}\n\n{this_machine().describe()}, {CORES} processors.\n")
+    for name in names:
+        path = graphs.graph(name)
+        compare(name, path, effort)
+        if not asked.no_int8 and not asked.quick:
+            compare(f"{name}-int8", quantised(name, path), effort)
+    extremes(names[0], effort)
+
+
+def quantised(name: str, path: Path) -> Path:
+    """The int8 version, made by what ``sightline models quantize`` calls."""
+    from sightline.runtime.quantize import quantize  # noqa: PLC0415 - brings the onnx library
+
+    target = path.with_name(f"{name}-int8.onnx")
+    if not target.exists():
+        quantize(path, target, graphs.tensors(), graphs.manifest(name, path))
+    return target
+
+
+def compare(name: str, path: Path, effort: Effort) -> None:
+    """One table."""
+    plain, auto = prepared(name, path, "onnxruntime"), prepared(name, path, "auto")
+    body = graphs.picture()
+    servers = [plain.server]
+    mine = [plain, auto] if auto.choice.plan.engine != "onnxruntime" else [plain]
+    if len(mine) > 1:
+        servers.append(auto.server)
+    limits = [Limit(path, json.dumps(item.choice.plan.to_json())) for item in mine]
+    if not name.endswith("int8"):
+        servers += [flask(path, 1, FULL, 0), flask(path, CORES, 4, 1)]
+        servers += [litserve(path, 1, 0, 8), litserve(path, CORES, 1, 1)]
+    try:
+        for server in servers:
+            server.start(body)
+        table = rounds(limits, servers, body, effort)
+        report(name, plain.choice, auto.choice, table)
+    finally:
+        for limit in limits:
+            limit.stop()
+        for server in servers:
+            server.stop()
+
+
+@dataclass
+class Prepared:
+    """Sightline, ready to start with one engine setting."""
+
+    server: Server
+    choice: Choice
+
+
+def prepared(name: str, path: Path, engine: str) -> Prepared:
+    """A data folder with the model in it, and its measured choice of engine."""
+    data_dir = graphs.OUT / "data" / f"{name}-{engine}"
+    shutil.rmtree(data_dir, ignore_errors=True)
+    settings = load_settings(
+        {"data_dir": str(data_dir), "engine": engine, "waiting_max": 128}, environment={}
+    )
+    found = Registry(settings).add(graphs.bundle(name, path))
+    cache = settings.data_path / "cache" / "engines"
+    choice = choose.choose(found.model_path, found.manifest, settings, cache)
+    title = f"Sightline, {choice.plan.engine} {choice.plan.precision}"
+    return Prepared(sightline(title, data_dir, name, engine=engine, waiting_max="128"), choice)
+
+
+Table = dict[tuple[str, int], list[Sample]]
+
+
+def rounds(limits: list[Limit], servers: list[Server], body: bytes, effort: Effort) -> Table:
+    """Everybody in turns, several times."""
+    table: Table = {}
+    for _ in range(effort.rounds):
+        for count in effort.connections:
+            for index, limit in enumerate(limits):
+                row = table.setdefault((f"limit {index}", count), [])
+                row.append(limit.run(min(count, CORES), effort.seconds))
+            for server in servers:
+                if count in {1, FULL} or server.title.startswith("Sightline"):
+                    table.setdefault((server.title, count), []).append(
+                        server.run(body, count, effort.seconds)
+                    )
+    return table
+
+
+def report(name: str, plain: Choice, auto: Choice, table: Table) -> None:
+    """A Markdown table: pictures a second, median latency, processor time, share of the limit."""
+    print(f"## {name}\n\nSightline runs {plain.plan.describe()}; engine=auto: {auto.reason}\n")
+    print("| | connections | pictures/s | median ms | CPU ms/picture | rate against the limit |")
+    print("|---|---:|---:|---:|---:|---:|")
+    for (title, count), samples in sorted(table.items(), key=lambda item: (item[0][1], item[0][0])):
+        which = "limit 1" if "openvino" in title and ("limit 1", count) in table else "limit 0"
+        ratio = within([s.rate for s in samples], [s.rate for s in table[which, count]])
+        cells = [
+            statistics.median(getattr(s, field) for s in samples) for field in ("rate", "median_ms", "cpu_ms")
+        ]
+        print(f"| {title} | {count} | {cells[0]:.1f} | {cells[1]:.1f} | {cells[2]:.1f} | {ratio:.0%} |")
+    print(f"\n{verdict(table)}\n", flush=True)
+
+
+def verdict(table: Table) -> str:
+    """The bars, in words."""
+    titles = [title for title, count in table if count == FULL]
+    mine = next(title for title in titles if title.startswith("Sightline, onnx"))
+    told = []
+    rivals = [title for title in titles if title.startswith(("Flask", "LitServe"))]
+    if rivals:
+        best = max(rivals, key=lambda title: statistics.median(s.rate for s in table[title, FULL]))
+        times = within([s.rate for s in table[mine, FULL]], [s.rate for s in table[best, FULL]])
+        told.append(
+            f"At {FULL} connections Sightline answers {times:.2f} times what the best other ({best}) does."
+        )
+    if (mine, 1) in table:
+        extra = [b.median_ms - a.median_ms for a, b in zip(table["limit 0", 1], table[mine, 1], strict=True)]
+        told.append(f"One client waits {statistics.median(extra):+.1f} ms against the limit (median).")
+    return " ".join(told)
+
+
+def within(mine: list[float], others: list[float]) -> float:
+    """Median over the rounds of the ratio within each round."""
+    return statistics.median(a / b for a, b in zip(mine, others, strict=True))
+
+
+def extremes(name: str, effort: Effort) -> None:
+    """Start, memory, and what happens at ten times the capacity."""
+    item, body = prepared(name, graphs.graph(name), "onnxruntime"), graphs.picture()
+    item.server.environment["SIGHTLINE_WAITING_MAX"] = "64"
+    item.server.start(body)
+    try:
+        time.sleep(1)
+        print(f"## Start, memory and overload ({name})\n")
+        print(f"- First answer {item.server.started_s:.2f} s after the start of the process.")
+        print(f"- {rss_mb(item.server.pids()):.0f} MB resident in {len(item.server.pids())} processes, idle.")
+        peak = item.server.run(body, FULL, effort.seconds).rate
+        found = load.open_loop(item.server.port, item.server.request(body), 10 * peak, 2 * effort.seconds)
+        middle, late = (load.percentile(found.refused_ms, share) for share in (50, 99))
+        print(
+            f"- Ten times the capacity ({10 * peak:.0f} requests/s): {found.rate / peak:.0%} of the peak is"
+        )
+        print(
+            f"  answered (median {found.median_ms():.0f} ms); {len(found.refused_ms)} refused, half of them"
+        )
+        print(f"  within {middle:.1f} ms, 99 % within {late:.1f} ms; {found.broken} broken.")
+        print(f"- {rss_mb(item.server.pids()):.0f} MB resident afterwards.")
+    finally:
+        item.server.stop()
+
+
+if __name__ == "__main__":
+    main()
