@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import event
 
 from sightline.errors import BadOption, NotFound, StorageFull
-from sightline.storage.records import Draft, Picture, Search
+from sightline.storage.kept import Draft, Picture, Search
 from sightline.storage.store import Store
 
 

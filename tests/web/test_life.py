@@ -264,3 +264,29 @@ def test_ipv6_loopback_needs_no_key(starting: Callable[..., Server]) -> None:
     server = starting(host="::1")
     assert server.url.startswith("http://[::1]:")
     assert httpx.get(f"{server.url}/api/v1/models", timeout=5).status_code == 200
+
+
+def test_a_server_that_stores_nothing_leaves_no_folder(starting: Callable[..., Server], cat: bytes) -> None:
+    server = starting()
+    httpx.post(f"{server.url}/api/v1/predict", content=cat, headers=JPEG, timeout=10).raise_for_status()
+    assert server.stop() == 0
+    assert not (server.data / "results").exists()
+
+
+def test_results_outlive_the_server(starting: Callable[..., Server], cat: bytes, tmp_path: Path) -> None:
+    first = starting()
+    answer = httpx.post(
+        f"{first.url}/api/v1/predict?store=true", content=cat, headers=JPEG, timeout=10
+    ).json()
+    first.process.kill()
+    first.process.wait()
+    second = starting(data_dir=str(tmp_path / "data0"), model="tiny")
+    again = httpx.get(f"{second.url}/api/v1/results/{answer['id']}", timeout=10)
+    assert again.json()["predictions"][0] == answer["predictions"][0]
+    assert httpx.get(f"{second.url}/api/v1/results/{answer['id']}/image", timeout=10).status_code == 200
+    assert second.stop() == 0
+    third = starting(data_dir=str(tmp_path / "data0"), retention_days=1 / 86_400 / 10)
+    until = time.monotonic() + 10
+    while httpx.get(f"{third.url}/api/v1/results", timeout=10).json()["total"] and time.monotonic() < until:
+        time.sleep(0.05)
+    assert httpx.get(f"{third.url}/api/v1/results/{answer['id']}", timeout=10).status_code == 404

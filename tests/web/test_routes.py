@@ -147,6 +147,14 @@ def test_pages_and_files_are_revalidated(client: httpx.Client) -> None:
         assert (again.status_code, again.content) == (304, b"")
 
 
+def test_head_is_get_without_the_body(client: httpx.Client) -> None:
+    for path in ("/", "/health/ready", "/api/v1/models", "/static/samples/cat.jpg"):
+        head, get = client.head(path), client.get(path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-length"] == get.headers["content-length"]
+    assert client.head("/api/v1/predict").status_code == 405
+
+
 def test_models_are_listed_and_shown(client: httpx.Client, cat: bytes) -> None:
     listed = {model["name"]: model for model in client.get("/api/v1/models").json()["models"]}
     assert {"tiny", "colours"} <= set(listed)

@@ -18,7 +18,7 @@ from sightline.errors import StorageFull
 from sightline.settings import Settings
 from sightline.storage import records
 from sightline.storage.blobs import Blobs
-from sightline.storage.records import ME, Draft, Page, Picture, Record, Search
+from sightline.storage.kept import ME, Draft, Page, Picture, Record, Search
 from sightline.storage.tables import open_database
 
 _DAY_S: Final = 86_400.0

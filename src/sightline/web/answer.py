@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sightline.formats import native
 from sightline.serving.call import Call
-from sightline.storage.records import Draft, Picture
+from sightline.storage.kept import Draft, Picture
 from sightline.types import Ask, Result
 from sightline.vision import codec, heads
 from sightline.web.intake import Upload

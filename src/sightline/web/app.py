@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,7 +14,6 @@ from starlette.types import ASGIApp
 from sightline import __version__
 from sightline.errors import SightlineError
 from sightline.settings import Settings
-from sightline.storage.store import Store
 from sightline.web.document import complete
 from sightline.web.endpoint import register
 from sightline.web.gate import Gate
@@ -52,7 +52,7 @@ def create_app(settings: Settings, road: "Road | None" = None, *, journal: Journ
         ConfigError: The data folder's secret is weak, or others may read it.
     """
     keyring = Keyring(load_secret(settings.data_path) if needs_key(settings) else "")
-    services = Services(settings, Store.open(settings), keyring, HostList(settings))
+    services = Services(settings, keyring, HostList(settings))
     services.journal = journal or services.journal
     app = _Application(
         title="Sightline",
@@ -111,17 +111,24 @@ async def _warm(services: Services) -> None:
         services.journal.write("warm", problem=error.code, detail=error.message)
     except Exception as error:  # noqa: BLE001 - the requests that need the model will say it again
         services.journal.failure("", error)
+    gc.collect()
+    gc.freeze()  # what startup made stays: the collector need not walk over it during requests
     if services.phase == "starting":
         services.phase = "ready"
+
+
+def _prune_once(services: Services) -> None:
+    gone = services.store.prune()
+    if gone:
+        services.journal.write("pruned", results=gone)
 
 
 async def _prune(services: Services) -> None:
     """Delete what has passed its retention, now and every ten minutes."""
     while True:
         try:
-            gone = await asyncio.to_thread(services.store.prune)
-            if gone:
-                services.journal.write("pruned", results=gone)
+            if services.has_results:
+                await asyncio.to_thread(_prune_once, services)
         except Exception as error:  # noqa: BLE001 - a chore that fails is logged and tried again
             services.journal.failure("", error)
         await asyncio.sleep(_PRUNE_S)

@@ -55,15 +55,18 @@ class Gate:
 class _Visit:
     """One request on its way through."""
 
-    __slots__ = ("_begun", "_code", "_scope", "_send", "_services", "_status", "id")
+    __slots__ = ("_begun", "_code", "_method", "_scope", "_send", "_services", "_status", "id")
 
     def __init__(self, services: Services, scope: Scope, send: Send) -> None:
         self.id = new_request_id()
+        self._method = scope["method"]
+        if self._method == "HEAD":  # answered as GET; the server leaves the body out
+            scope = {**scope, "method": "GET"}
         self._services, self._scope, self._send = services, scope, send
         self._begun = time.perf_counter()
         self._status = 0
         self._code = ""
-        scope["request_id"] = self.id
+        self._scope["request_id"] = self.id
 
     async def go(self, app: ASGIApp, receive: Receive) -> None:
         self._services.running += 1
@@ -113,10 +116,10 @@ class _Visit:
         seconds = time.perf_counter() - self._begun
         scope: dict[str, Any] = dict(self._scope)
         route = getattr(scope.get("route"), "path_format", "unmatched")
-        self._services.metrics.answered(route, _method(scope["method"]), self._status, seconds)
+        self._services.metrics.answered(route, _method(self._method), self._status, seconds)
         fields: dict[str, Any] = {
             "request_id": self.id,
-            "method": scope["method"],
+            "method": self._method,
             "path": scope["path"],
             "status": self._status,
             "ms": round(seconds * 1000, 2),

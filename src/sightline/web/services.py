@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import secrets
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,7 +15,6 @@ from starlette.types import Receive
 from sightline.errors import Busy
 from sightline.serving.call import Call
 from sightline.settings import Settings
-from sightline.storage.store import Store
 from sightline.web.guards import HostList
 from sightline.web.journal import Journal
 from sightline.web.keys import Keyring
@@ -22,6 +22,7 @@ from sightline.web.metrics import Metrics
 
 if TYPE_CHECKING:
     from sightline.serving.road import Road
+    from sightline.storage.store import Store
 
 T = TypeVar("T")
 
@@ -40,7 +41,6 @@ class Services:
     """One application's parts. ``road`` exists between startup and shutdown."""
 
     settings: Settings
-    store: Store
     keyring: Keyring
     hosts: HostList
     journal: Journal = field(default_factory=Journal)
@@ -50,6 +50,8 @@ class Services:
     held: int = 0
     """Bytes of request bodies in memory."""
     _road: "Road | None" = None
+    _store: "Store | None" = None
+    _opening: threading.Lock = field(default_factory=threading.Lock)
     _workers: ThreadPoolExecutor | None = None
 
     @property
@@ -63,6 +65,21 @@ class Services:
             raise Busy("The server is still starting.", retry_after_s=1)
         return self._road
 
+    @property
+    def store(self) -> "Store":
+        """The store, opened (and the database library loaded) when it is first wanted."""
+        with self._opening:
+            if self._store is None:
+                from sightline.storage.store import Store  # noqa: PLC0415 - a server that stores nothing starts faster
+
+                self._store = Store.open(self.settings)
+            return self._store
+
+    @property
+    def has_results(self) -> bool:
+        """Whether anything was ever stored."""
+        return (self.settings.data_path / "results").is_dir()
+
     def open(self, road: "Road") -> None:
         """Begin to serve."""
         self._road = road
@@ -74,7 +91,8 @@ class Services:
         if self._workers is not None:
             self._workers.shutdown(wait=True, cancel_futures=True)
         road, self._road, self._workers = self._road, None, None
-        self.store.close()
+        if self._store is not None:
+            self._store.close()
         return road
 
     @contextlib.contextmanager

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sightline.formats import coco, native, table, voc, yolo
-from sightline.storage.records import Picture, Record, Search, Summary
+from sightline.storage.kept import Picture, Record, Search, Summary
 from sightline.types import Ask, Result
 from sightline.web.answer import drawn
 from sightline.web.endpoint import Endpoint
