@@ -39,7 +39,7 @@ format: $(dev) ## Format the code
 
 docs: $(dev) ## Build the documentation into site/, strictly
 	$(bin)/python tools/reference.py --check
-	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict
 
 docs-live: $(dev) ## Show the documentation while it is written
 	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs serve

@@ -46,8 +46,7 @@ def _root(raised: BaseException) -> click.Group:
             del ctx, cmd_name
             return fail
 
-    root = One("sightline", table={}, params=[click.Option(["--traceback"], is_flag=True)])
-    return root
+    return One("sightline", table={}, params=[click.Option(["--traceback"], is_flag=True)])
 
 
 def test_a_refusal_becomes_words_and_a_code() -> None:

@@ -20,7 +20,6 @@ from sightline.serving.road import Road
 from sightline.settings import Settings
 from sightline.types import Ask, Result
 
-
 _CLASSES = PurePosixPath("classes")
 """What the numbers in YOLO's files mean stands in classes.txt; no picture may take that name."""
 
