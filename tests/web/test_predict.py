@@ -4,6 +4,9 @@ import base64
 import hashlib
 import io
 import json
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import httpx
@@ -219,3 +222,46 @@ def test_the_input_is_identified(client: httpx.Client, cat: bytes) -> None:
     stored = client.post("/api/v1/predict?store=true", content=cat, headers=JPEG).json()
     record = client.get(f"/api/v1/results/{stored['id']}").json()
     assert record["input_sha256"] == hashlib.sha256(cat).hexdigest()
+
+
+class _Pictures(BaseHTTPRequestHandler):
+    """Serves the cat, and nothing else."""
+
+    cat = b""
+
+    def do_GET(self) -> None:
+        if not self.path.startswith("/cat.jpg"):
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("content-type", "image/jpeg")
+        self.send_header("content-length", str(len(self.cat)))
+        self.end_headers()
+        self.wfile.write(self.cat)
+
+    def log_message(self, *_: object) -> None:
+        """Silence."""
+
+
+def test_a_picture_by_its_address(starting: Callable[..., Server], client: httpx.Client, cat: bytes) -> None:
+    _Pictures.cat = cat
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Pictures) as origin:
+        thread = threading.Thread(target=origin.serve_forever)
+        thread.start()
+        try:
+            place = f"127.0.0.1:{origin.server_port}"
+            address = f"http://{place}/cat.jpg?token=planted-token"
+            refused = client.post("/api/v1/predict", json={"url": address})
+            assert (refused.status_code, code_of(refused)) == (422, "fetch_refused")
+            server = starting(fetch_allow=place)
+            answer = httpx.post(f"{server.url}/api/v1/predict", json={"url": address}, timeout=20)
+            assert predictions(answer.raise_for_status().json()) == [("person", 0.9), ("dog", 0.6)]
+            assert answer.json()["source"] == f"http://{place}/cat.jpg"
+            missing = httpx.post(
+                f"{server.url}/api/v1/predict", json={"url": f"http://{place}/x"}, timeout=20
+            )
+            assert code_of(missing) == "fetch_refused"
+            assert "planted" not in "".join(server.log)
+        finally:
+            origin.shutdown()
+            thread.join()

@@ -40,7 +40,7 @@ def _way(path: str, verb: str, way: Mapping[str, Any]) -> str:
         (f"<code>{escape(one['name'])}</code>", escape(one["in"]), _words(one.get("description", "")))
         for one in way.get("parameters", [])
     ]
-    bodies = [(f"<code>{escape(kind)}</code>",) for kind in way.get("requestBody", {}).get("content", {})]
+    kinds = [f"<code>{escape(kind)}</code>" for kind in way.get("requestBody", {}).get("content", {})]
     answers = [
         (
             escape(str(status)),
@@ -54,7 +54,7 @@ def _way(path: str, verb: str, way: Mapping[str, Any]) -> str:
         f'<span class="needs">{escape(way.get("x-sightline-scope", ""))}</span>'
         f'<h3><span class="verb">{verb}</span>{escape(path)}</h3><p>{_words(way.get("description", ""))}</p>'
         + _table(("parameter", "in", "meaning"), rows)
-        + _table(("body",), bodies)
+        + (f"<p>Body: {', '.join(kinds)}</p>" if kinds else "")
         + _table(("status", "meaning", "type"), answers)
         + "</section>"
     )
