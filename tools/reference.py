@@ -87,7 +87,10 @@ def cli_page() -> str:
 
 
 def _helps(command: click.Command, words: list[str]) -> Iterator[tuple[list[str], str]]:
-    context = click.Context(command, info_name=" ".join(words), terminal_width=96, max_content_width=96)
+    names = cli.context_settings["help_option_names"]  # as when the command is called through the group
+    context = click.Context(
+        command, info_name=" ".join(words), terminal_width=96, max_content_width=96, help_option_names=names
+    )
     yield words, command.get_help(context)
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
