@@ -6,6 +6,9 @@ import socket
 import time
 from dataclasses import dataclass, field
 
+OPEN_MAX = 512
+"""Most connections of the open loop; servers rightly limit what one address may hold."""
+
 
 @dataclass
 class Load:
@@ -16,6 +19,9 @@ class Load:
     refused_ms: list[float] = field(default_factory=list)
     broken: int = 0
     last: bytes = b""
+    fault: str = ""
+    unsent: int = 0
+    """Requests for which no connection was free: the machine could not even send them."""
 
     @property
     def rate(self) -> float:
@@ -84,10 +90,13 @@ async def _open(port: int, data: bytes, rate: float, seconds: float) -> Load:
     sent = 0
     while (now := time.perf_counter() - began) < seconds:
         while sent < now * rate:
+            sent += 1
+            if len(tasks) >= OPEN_MAX:
+                load.unsent += 1
+                continue
             task = asyncio.create_task(one())
             tasks.add(task)
             task.add_done_callback(tasks.discard)
-            sent += 1
         await asyncio.sleep(0.002)
     load.seconds = time.perf_counter() - began
     late = time.perf_counter()
@@ -114,8 +123,9 @@ class _Line:
         began = time.perf_counter()
         try:
             status, load.last, keep = await self._exchange(data)
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
             load.broken += 1
+            load.fault = repr(error)
             self.close()
             return
         took = 1e3 * (time.perf_counter() - began)
