@@ -80,7 +80,7 @@ def exit_codes_page() -> str:
 
 def cli_page() -> str:
     """Every command with its help, as the terminal shows it."""
-    parts = [f"# Command line\n\n{_NOTE}\nEvery command ends with one of these [exit codes](exit-codes.md).\n"]
+    parts = [f"# Command line\n\n{_NOTE}\nEvery command ends with one of the [exit codes](exit-codes.md).\n"]
     for words, text in _helps(cli, ["sightline"]):
         parts.append(f"\n## {' '.join(words)}\n\n```text\n{text}\n```\n")
     return "".join(parts)
