@@ -25,7 +25,7 @@ def address(yolox_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """A server with the pretrained YOLOX-Nano; the tests of a session share its history."""
     folder = tmp_path_factory.mktemp("served")
     data = Path(shutil.copytree(yolox_data, folder / "data"))
-    with running_server(data, folder / "log.txt") as url:
+    with running_server(data, folder / "log.txt", "--model", "yolox-nano") as url:
         yield url
 
 

@@ -22,9 +22,9 @@ def chromium_path() -> str | None:
 
 
 @contextmanager
-def running_server(data: Path, log: Path) -> Iterator[str]:
+def running_server(data: Path, log: Path, *options: str) -> Iterator[str]:
     """The address of a server over this data folder, without a slash at the end."""
-    words = [sys.executable, "-m", "sightline", "serve", "--port", "0", "--data-dir", str(data)]
+    words = [sys.executable, "-m", "sightline", "serve", "--port", "0", "--data-dir", str(data), *options]
     with log.open("w") as file:
         process = subprocess.Popen(words, stdout=file, stderr=subprocess.STDOUT)
     try:

@@ -54,6 +54,9 @@ def test_models_say_what_decides(page: Page) -> None:
     expect(card).to_contain_text("80 labels")
     expect(card).to_contain_text("3.7 MB")
     expect(card.get_by_role("button", name="In use")).to_be_visible()
+    expect(page.get_by_role("button", name="Look with this")).to_have_count(
+        page.get_by_role("article").count() - 1
+    )
     card.get_by_text("All about it").click()
     card.get_by_label("Find a label").fill("gira")
     expect(card.locator(".model-labels")).to_have_text("giraffe")
@@ -76,7 +79,7 @@ def test_without_the_server_the_page_still_filters_and_says_so(page: Page, horse
 
 
 def test_everything_by_keyboard(page: Page, horses: Path) -> None:
-    expect(page.locator(".samples-note")).to_contain_text("yolox-nano")
+    expect(page.locator(".samples-note")).to_have_text("Seen just now by yolox-nano on this machine.")
     with page.expect_file_chooser() as chooser:
         page.keyboard.press("u")
     chooser.value.set_files(horses)
@@ -175,7 +178,7 @@ def test_nothing_moves_by_itself(open_page: Callable[..., Watch], horses: Path) 
     for width in (390, 1440):
         watch = open_page(width=width, height=850)
         page = watch.page
-        expect(page.locator(".samples-note")).to_contain_text("yolox-nano")
+        expect(page.locator(".samples-note")).to_have_text("Seen just now by yolox-nano on this machine.")
         assert watch.shifts() == []
         result = look_at(page, horses)
         for place in (f"/r/{result}", "/history", "/models"):
@@ -206,6 +209,6 @@ def test_the_first_page_is_light_and_quick(open_page: Callable[..., Watch]) -> N
 
 def test_motion_can_be_reduced(open_page: Callable[..., Watch]) -> None:
     page = open_page(reduced_motion="reduce").page
-    expect(page.locator(".samples-note")).to_contain_text("yolox-nano")
+    expect(page.locator(".samples-note")).to_have_text("Seen just now by yolox-nano on this machine.")
     moving = "() => document.getAnimations().filter((a) => a.effect.getComputedTiming().duration > 0).length"
     assert page.evaluate(moving) == 0

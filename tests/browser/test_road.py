@@ -131,7 +131,7 @@ def test_pictures_come_in_by(page: Page, way: str, horses: Path) -> None:
 
 
 def test_a_sample_opens_with_what_was_seen_in_it(page: Page) -> None:
-    expect(page.locator(".samples-note")).to_contain_text("yolox-nano")
+    expect(page.locator(".samples-note")).to_have_text("Seen just now by yolox-nano on this machine.")
     assert page.locator(".sample .mini rect.box").count() > 6
     page.get_by_role("button", name="Look at: Riders on a beach. 2 horses, 2 people").click()
     wait_for_result(page)
@@ -161,6 +161,8 @@ def test_what_is_no_picture_is_said_in_words(page: Page, tmp_path: Path) -> None
 def test_several_pictures_make_a_list(page: Page, samples: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 nothing more")
+    look_at(page, samples / "coffee.jpg")
+    page.get_by_role("link", name="Look", exact=True).click()
     choose(page, samples / "horses.jpg", samples / "cat.jpg", broken, samples / "buses.jpg")
     cards = page.locator(".batch-card")
     expect(cards).to_have_count(4)

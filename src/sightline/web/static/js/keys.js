@@ -40,7 +40,8 @@ export function startKeys() {
 
 const caps = (keys) => keys.map((key) => [h("kbd", {}, key), " "]);
 
-function section({ group, rows }) {
+function section(group) {
+  const rows = bindings.filter((binding) => binding.group === group).flatMap((binding) => binding.rows);
   const lines = rows.map(([keys, text]) => h("div", {}, h("dt", {}, t(text)), h("dd", {}, caps(keys))));
   return [h("h3", {}, t(group)), h("dl", {}, lines)];
 }
@@ -63,10 +64,10 @@ export function toggleHelp() {
   single.addEventListener("change", () => localStorage.setItem(STORE, single.checked ? "on" : "off"));
   const closer = h("button", { class: "button plain square", type: "button", "aria-label": t("keys.close"), onclick: close }, icon("close"));
   panel = h(
-    "aside",
+    "div",
     { class: "keys", role: "dialog", "aria-labelledby": "keys-title", tabindex: "-1" },
     h("header", {}, h("h2", { id: "keys-title" }, t("keys.title")), closer),
-    bindings.filter((binding) => binding.rows.length).map(section),
+    [...new Set(bindings.map((binding) => binding.group))].map(section),
     h("label", {}, single, t("keys.single")),
   );
   panel.addEventListener("done", close);

@@ -121,6 +121,7 @@ const TEXT = {
   "result.id": "Id",
   "result.digest": "Weights",
   "result.again": "Look again with",
+  "result.again.choose": "another model",
   "result.gone.title": "This result is no longer here",
   "result.gone.text": "It was deleted, or kept longer than the server keeps results.",
   "result.picture.gone": "The picture is no longer stored. The numbers are.",
@@ -149,7 +150,6 @@ const TEXT = {
   "history.more": "Show older results",
   "history.count": { one: "{n} result shown", other: "{n} results shown" },
   "history.delete": "Delete {name}",
-  "history.open": "{name}: {found}, {when}",
   "day.today": "Today",
   "day.yesterday": "Yesterday",
 

@@ -21,7 +21,7 @@ export function lookAgain(result, onproblem) {
     (models) => {
       const others = models.filter((model) => model.name !== result.model.name);
       if (!others.length) return;
-      const choice = h("select", { class: "field", id: "look-again" }, h("option", { value: "" }, "…"), others.map((model) => h("option", { value: model.name }, titleOf(model))));
+      const choice = h("select", { class: "field", id: "look-again" }, h("option", { value: "" }, t("result.again.choose")), others.map((model) => h("option", { value: model.name }, titleOf(model))));
       choice.addEventListener("change", () => {
         const model = others.find((other) => other.name === choice.value);
         if (model) look(model);

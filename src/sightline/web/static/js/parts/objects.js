@@ -5,9 +5,13 @@ import { h } from "../dom.js";
 import { whereIs } from "../filter.js";
 import { percent, t } from "../strings.js";
 
+function whereWords(item, result) {
+  return item.box ? whereIs(item.box, result.width, result.height).map((word) => t(`where.${word}`)).join(" ") : "";
+}
+
 /** "dog, 93 %, bottom left" */
 export function sayObject(item, result) {
-  const where = item.box ? whereIs(item.box, result.width, result.height).map((word) => t(`where.${word}`)).join(" ") : "";
+  const where = whereWords(item, result);
   return where ? t("result.row", { label: item.label, score: percent(item.score), where }) : `${item.label}, ${percent(item.score)}`;
 }
 
@@ -71,11 +75,12 @@ function row(item, result) {
   fill.style.background = cssOf(item.labelId);
   return h(
     "li",
-    { class: "object-row", role: "option", id: `object-${item.index}`, "aria-selected": "false", "aria-label": sayObject(item, result), data: { index: item.index } },
-    h("span", { class: "object-number numbers small" }),
+    { class: "object-row", role: "option", id: `object-${item.index}`, "aria-selected": "false", data: { index: item.index } },
+    h("span", { class: "object-number numbers small", "aria-hidden": "true" }),
     dot,
     h("span", { class: "object-label" }, item.label),
     h("span", { class: "bar" }, fill),
     h("span", { class: "object-score numbers" }, percent(item.score)),
+    h("span", { class: "unseen" }, whereWords(item, result)),
   );
 }

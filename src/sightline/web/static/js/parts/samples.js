@@ -31,12 +31,14 @@ export function samples(onopen, signal) {
     const mine = ++turn;
     await ready;
     for (const entry of cards) entry.forget();
+    note.textContent = t("work.looking", { model: titleOf(model) });
     for (const entry of cards) {
       if (mine !== turn || signal.aborted) return;
       try {
         await entry.look(model, signal);
       } catch {
         // A sample without boxes is still a sample: opening it shows the reason.
+        if (mine === turn) note.textContent = "";
         return;
       }
     }

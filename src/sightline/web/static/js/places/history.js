@@ -126,7 +126,7 @@ function seen(entry, created) {
   picture.addEventListener("error", () => picture.replaceWith(h("span", { class: "no-picture" }, icon("picture"))));
   const link = h(
     "a",
-    { href: `/r/${entry.id}`, class: "seen-link", "aria-label": t("history.open", { name, found: words, when: ago(created) }) },
+    { href: `/r/${entry.id}`, class: "seen-link" },
     h("span", { class: "seen-picture" }, picture),
     h("span", { class: "seen-found" }, words),
     h("span", { class: "seen-source small soft" }, h("span", { class: "seen-name" }, name), h("time", { datetime: created.toISOString(), title: fullTime(created) }, ago(created))),

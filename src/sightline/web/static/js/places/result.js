@@ -21,6 +21,9 @@ const TOP_CLASSES = 5;
 
 export function open(root, context) {
   const { params, handoff, signal } = context;
+  // The way to the neighbours works before the result is here, so that keys pressed quickly are not lost.
+  context.around = neighbours(params.id, signal);
+  bindTravelKeys(context.around, signal);
   if (handoff?.json) {
     build(root, context, handoff.json);
     return;
@@ -59,7 +62,7 @@ function startState(result, query) {
   };
 }
 
-function build(root, { query, handoff, signal }, json) {
+function build(root, { query, handoff, signal, around }, json) {
   const result = toResult(json);
   const state = startState(result, query);
   const look = { names: true, masks: true, drawing: true, opacity: 0.35 };
@@ -144,13 +147,12 @@ function build(root, { query, handoff, signal }, json) {
     allClasses = !allClasses;
     refresh();
   });
-  const around = neighbours(result.id, signal);
   const flip = (name) => () => {
     look[name] = !look[name];
     draw();
   };
   const nudge = (by) => () => change({ min: Math.min(1, Math.max(0, Math.round((state.min + by) * 100) / 100)) });
-  bindResultKeys({ around, step, flip, nudge, stage, activate, hasMasks: overlay.hasMasks }, signal);
+  bindResultKeys({ step, flip, nudge, stage, activate, hasMasks: overlay.hasMasks }, signal);
   signal.addEventListener("abort", () => stage.close());
 
   const leave = async () => {
@@ -218,15 +220,16 @@ function decisionMessage(result) {
   return h("div", { class: "nothing" }, h("h2", {}, t(key)), h("p", {}, t(`${key}.text`)));
 }
 
-function bindResultKeys({ around, step, flip, nudge, stage, activate, hasMasks }, signal) {
-  // The neighbours may still be on their way when the key is pressed; the key is not lost.
+function bindTravelKeys(around, signal) {
   const to = async (which) => {
     const path = (await around.paths)[which];
     if (path && !signal.aborted) go(path);
   };
+  bindKeys("keys.here", { ArrowLeft: () => to(0), ArrowRight: () => to(1) }, [[["←", "→"], "key.previous"]], signal);
+}
+
+function bindResultKeys({ step, flip, nudge, stage, activate, hasMasks }, signal) {
   const keys = {
-    ArrowLeft: () => to(0),
-    ArrowRight: () => to(1),
     ArrowUp: () => step(-1),
     ArrowDown: () => step(1),
     Escape: () => activate(null),
@@ -240,7 +243,6 @@ function bindResultKeys({ around, step, flip, nudge, stage, activate, hasMasks }
     0: () => stage.fit(),
   };
   const rows = [
-    [["←", "→"], "key.previous"],
     [["↑", "↓"], "key.object"],
     [["-", "="], "key.threshold"],
     [["l"], "key.labels"],
