@@ -184,12 +184,12 @@ def rss_mb(pids: list[int]) -> float:
 
 
 def end(process: "subprocess.Popen[bytes] | None") -> None:
-    """Stop a child and its group, kindly first."""
-    if process is None or process.poll() is not None:
+    """Stop a child, kindly first, and then whatever is left of its group: LitServe's workers outlive it."""
+    if process is None:
         return
     process.terminate()
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(10)
-    except subprocess.TimeoutExpired:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process.wait()
