@@ -86,7 +86,8 @@ def _coco(path: Path, pictures: Path | None, first: int) -> BoxSet:
         Picture(item["file_name"], (folder / item["file_name"]).read_bytes, item["id"]) for item in images
     )
     kept = {"images": images, "annotations": marks, "categories": categories}
-    return BoxSet(path.stem, found, kept)
+    home = path.parent.parent.name if path.parent.name == "annotations" else ""
+    return BoxSet(f"{home}/{path.stem}".lstrip("/"), found, kept)
 
 
 def _beside(path: Path, name: str) -> Path:

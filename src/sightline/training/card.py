@@ -46,6 +46,24 @@ def write_card(
     return "\n\n".join(parts) + "\n"
 
 
+def metrics_of(reports: Sequence[Report]) -> dict[str, Any]:
+    """What the manifest keeps: the figures of the first report, those of the others under ``also``."""
+    tables = [
+        {"data": report.dataset, "pictures": report.pictures}
+        | {
+            name.lower(): {"value": round(figure.value, 4)}
+            | (
+                {}
+                if figure.low is None
+                else {"interval": [round(figure.low, 4), round(figure.high or 0.0, 4)]}
+            )
+            for name, figure in report.figures.items()
+        }
+        for report in reports
+    ]
+    return (tables[0] | ({"also": tables[1:]} if tables[1:] else {})) if tables else {}
+
+
 def read_log(out: Path) -> list[dict[str, Any]]:
     """The records of a run."""
     path = out / "log.jsonl"

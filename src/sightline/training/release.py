@@ -3,6 +3,7 @@
 The start is judged in the same run, on the same pictures, by the same code.
 """
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from sightline.evaluation import Report, Rules, evaluate
-from sightline.registry import Registry, read_bundle
+from sightline.manifest import Manifest
+from sightline.registry import MODEL_FILE, Registry, read_bundle
 from sightline.serving.road import Road
 from sightline.settings import load_settings
-from sightline.training.card import Judgement, read_log, write_card
+from sightline.training.card import Judgement, metrics_of, read_log, write_card
 from sightline.training.detect import build
 from sightline.training.export import as_served, export, manifest_of, seal, write_graph
 from sightline.training.recipe import Recipe, load_recipe
@@ -45,7 +47,7 @@ def release(
     export(recipe, out, folder, overrides=overrides)
     manifest = read_bundle(folder).manifest
     with tempfile.TemporaryDirectory(prefix="sightline-release-") as place:
-        bundles = {manifest.name: folder}
+        bundles = {manifest.name: _renamed(folder, manifest, Path(place) / "candidate")}
         if plan.network.start:
             bundles["the start"] = _start(plan, manifest.labels, Path(place) / "start")
         judged = [
@@ -54,10 +56,17 @@ def release(
             for name, report in _judge(bundles, path, Path(place), rules)
         ]
     ours = [item.report for item in judged if item.model == manifest.name]
-    metrics = {report.dataset: {k: round(f.value, 4) for k, f in report.figures.items()} for report in ours}
-    complete = manifest.model_copy(update={"metrics": metrics})
+    complete = manifest.model_copy(update={"metrics": metrics_of(ours)})
     seal(folder, complete, write_card(plan, complete, read_log(out), judged))
     return judged
+
+
+def _renamed(folder: Path, manifest: Manifest, copy: Path) -> Path:
+    """A copy under another name: the version to be replaced may be bundled, and must not be in the way."""
+    copy.mkdir()
+    shutil.copyfile(folder / MODEL_FILE, copy / MODEL_FILE)
+    seal(copy, manifest.model_copy(update={"name": "candidate"}), "")
+    return copy
 
 
 def _start(plan: Recipe, labels: tuple[str, ...], folder: Path) -> Path:
