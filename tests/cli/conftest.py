@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.training.conftest import toy
 
 from sightline.cli.main import cli
 
+__all__ = ["Run", "run", "toy"]
 Run = Callable[..., Result]
 
 

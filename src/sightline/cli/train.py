@@ -25,9 +25,23 @@ _Folder = click.Path(path_type=Path, file_okay=False)
 @click.option(
     "--change", "changes", metavar="KEY=VALUE", multiple=True, help="Change the recipe: optimiser.epochs=3."
 )
+@click.option(
+    "--judge",
+    "sets",
+    metavar="DATA",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="Measure the model on this set, which it was not trained on; may be repeated.",
+)
 @click.option("--add", is_flag=True, help="Import the finished model, so that it can be used at once.")
 def command(
-    settings: Settings, recipe: Path, out: Path | None, fresh: bool, changes: tuple[str, ...], add: bool
+    settings: Settings,
+    recipe: Path,
+    out: Path | None,
+    fresh: bool,
+    changes: tuple[str, ...],
+    sets: tuple[Path, ...],
+    add: bool,
 ) -> None:
     """Train a model by a recipe, and write its bundle.
 
@@ -45,7 +59,12 @@ def command(
     for epoch in train(recipe, run, resume=not fresh, overrides=overrides):
         click.echo(for_people(epoch))
     folder = run / "bundle"
-    export(recipe, run, folder, overrides=overrides, card=plan.bundle.description)
+    if sets:
+        from sightline.training.release import release  # noqa: PLC0415
+
+        release(recipe, run, folder, sets, overrides=overrides)
+    else:
+        export(recipe, run, folder, overrides=overrides)
     click.echo(f"Wrote {folder}")
     if add:
         from sightline.registry import Registry  # noqa: PLC0415
