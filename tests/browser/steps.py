@@ -32,7 +32,7 @@ def wait_for_result(page: Page) -> str:
 def rows(page: Page) -> list[str]:
     """The listed objects as they are read out: "dog, 93%, bottom left"."""
     parts = ".object-label, .object-score, .unseen"
-    return [", ".join(row.locator(parts).all_inner_texts()) for row in page.get_by_role("option").all()]
+    return [", ".join(row.locator(parts).all_inner_texts()) for row in page.locator(".object-row").all()]
 
 
 def set_threshold(page: Page, percent: int) -> None:

@@ -86,7 +86,7 @@ def test_everything_by_keyboard(page: Page, horses: Path) -> None:
     wait_for_result(page)
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
-    expect(page.get_by_role("option").nth(1)).to_have_attribute("aria-selected", "true")
+    expect(page.locator(".object-row").nth(1)).to_have_attribute("aria-selected", "true")
     expect(page.locator("#live")).to_have_text(re.compile(r"^(horse|person), \d+%, (middle|top|bottom) "))
     for _ in range(9):
         page.keyboard.press("=")

@@ -103,7 +103,7 @@ def test_downloads_match_the_screen(page: Page, horses: Path, tmp_path: Path) ->
 
 def test_rows_and_boxes_are_one(page: Page, horses: Path) -> None:
     look_at(page, horses)
-    page.get_by_role("option").nth(2).hover()
+    page.locator(".object-row").nth(2).hover()
     expect(page.locator(".object.active")).to_have_count(1)
     first = page.locator(".object").first
     index = first.get_attribute("data-index")
@@ -189,7 +189,7 @@ def test_a_link_keeps_the_filter(open_page: Callable[..., Watch], horses: Path) 
     page = open_page().page
     name = look_at(page, horses)
     again = open_page(f"/r/{name}?min=80&labels=horse").page
-    expect(again.get_by_role("option")).to_have_count(2)
+    expect(again.locator(".object-row")).to_have_count(2)
     expect(again.get_by_label("Minimum score")).to_have_value("80")
 
 

@@ -168,7 +168,7 @@ function build(root, { query, handoff, signal, around }, json) {
     copyMenu(result, state, json),
     deleteButton(result.id, leave, (problem) => trouble.replaceChildren(problemBox(problem))),
   );
-  const panel = h("div", { class: "panel" }, message, isClasses ? objects.element : [slider.element, switches.element, objects.element], lookAgain(result, (problem) => trouble.replaceChildren(problemBox(problem))), details(result));
+  const panel = h("div", { class: "panel" }, message, isClasses ? objects.element : [slider.element, switches.element, objects.element], details(result), lookAgain(result, (problem) => trouble.replaceChildren(problemBox(problem))));
   root.replaceChildren(
     h("header", { class: "result-head" }, h("div", { class: "result-title" }, h("h1", { tabindex: "-1", title: result.source }, result.source), sentence), actions),
     trouble,
