@@ -27,14 +27,14 @@ from sightline.types import Ask, Detections
 pytestmark = pytest.mark.train
 
 
-OVERRIDES = {"optimiser.epochs": 1, "loss.teacher": 0.0}
+OVERRIDES = {"optimiser.epochs": 30, "optimiser.rate": 1e-2, "loss.teacher": 0.0, "augment.mosaic": 0.0}
 
 
 @pytest.fixture(scope="module")
 def run(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of the toy."""
     out = tmp_path_factory.mktemp("run")
-    assert len(list(train(toy / "toy.toml", out, overrides=OVERRIDES))) == 1
+    assert len(list(train(toy / "toy.toml", out, overrides=OVERRIDES))) == 30
     return out
 
 

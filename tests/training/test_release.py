@@ -21,7 +21,10 @@ BUNDLED = Path(__file__).resolve().parents[2] / "src" / "sightline" / "bundled"
 
 def test_a_released_bundle_carries_its_measurements(recipe: Path, toy: Path, tmp_path: Path) -> None:
     overrides = {
-        "optimiser.epochs": 1,
+        "optimiser.epochs": 30,
+        "optimiser.rate": 1e-2,
+        "loss.teacher": 0.0,
+        "augment.mosaic": 0.0,
         "bundle.data": ["Squares, made here."],
         "bundle.limits": ["Only squares."],
     }
@@ -41,7 +44,7 @@ def test_a_released_bundle_carries_its_measurements(recipe: Path, toy: Path, tmp
         "Only squares.",
         "## Measured",
         "| toy | toy | 6 |",
-        "1 epochs, batches of 4",
+        "30 epochs, batches of 4",
     ):
         assert words in bundle.card
 

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 STRIDES = (8, 16, 32)
+RARE_LOGIT = -4.6
+"""A score of 0.01."""
 
 
 class ConvSiLU(nn.Module):
@@ -141,6 +143,9 @@ class CellHead(nn.Module):
         self.place = nn.Sequential(Separable(width, width), Separable(width, width))
         self.box = nn.Conv2d(width, 4, 1)
         self.thing = nn.Conv2d(width, 1, 1)
+        # Nearly all cells are empty: begin by saying so (Lin et al., arXiv 1708.02002, section 4.1).
+        for scores in (self.label, self.thing):
+            nn.init.constant_(cast("Tensor", scores.bias), RARE_LOGIT)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.squeeze(x)
