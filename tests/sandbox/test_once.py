@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,11 @@ def test_secrets_and_descriptors_stay_outside(monkeypatch: pytest.MonkeyPatch) -
         )  # three, the wire's two, and the listing itself
 
 
-def test_a_function_that_cannot_be_imported_is_an_error() -> None:
+def test_a_function_that_cannot_be_imported_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = types.ModuleType("known_to_the_parent_only")
+    here._local = _local  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, here.__name__, here)
+    monkeypatch.setattr(_local, "__module__", here.__name__)
     with pytest.raises(ChildDied, match=r"imported|answer"):
         run_once(_local, limits=QUICK)
 
