@@ -97,3 +97,19 @@ def test_quantize_wants_enough_pictures(run: Run, own_yolox: Path, samples: Path
     assert "gone.jpg" in done.stderr
     same = run("models", "quantize", "yolox-nano", samples, "--name", "yolox-nano", data=own_yolox)
     assert "a name of its own" in same.stderr
+
+
+def test_quantize_makes_a_model_of_its_own(run: Run, shared: Path, photos: Path, samples: Path) -> None:
+    weights = shared / "weights"
+    labels = ["--labels", weights / "imagenet_labels_1001.txt"]
+    run("models", "import", weights / "mobilenet_v2_1.0_224_dequantised.onnx", "--name", "mobile", *labels)
+    done = run("models", "quantize", "mobile", photos, "--most", "12")
+    assert done.exit_code == 0, done.stderr
+    assert "Imported mobile-int8@1" in done.stdout
+    listed = json.loads(run("models", "list", "--json").stdout)["models"]
+    size = {row["name"]: row["bytes"] for row in listed}
+    assert size["mobile-int8"] < 0.4 * size["mobile"]
+    assert "mobile@1" in run("models", "show", "mobile-int8", "--card").stdout
+    assert "coffee" in run("predict", samples / "coffee.jpg", "--model", "mobile-int8").stdout
+    taken = run("models", "quantize", "mobile", photos, "--name", "everyday")
+    assert "ships with Sightline" in taken.stderr
