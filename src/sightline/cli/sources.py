@@ -41,7 +41,7 @@ def is_many(words: Sequence[str]) -> bool:
     if _is_address(word) or word == "-":
         return False
     path = Path(word)
-    return path.is_dir() or (not path.exists() and glob.has_magic(word)) or is_zip(path)
+    return path.is_dir() or (not path.exists() and glob.has_magic(word)) or _is_archive(path)
 
 
 def expand(words: Sequence[str], settings: Settings) -> Iterator[Picture]:
@@ -61,6 +61,10 @@ def _is_address(word: str) -> bool:
     return word.lower().startswith(("http://", "https://"))
 
 
+def _is_archive(path: Path) -> bool:
+    return path.suffix.lower() not in SUFFIXES and is_zip(path)
+
+
 def _globbed(word: str, settings: Settings) -> Iterator[Picture]:
     found = sorted(glob.glob(word, recursive=True))  # noqa: PTH207 - the pattern may be absolute
     if not found:
@@ -72,7 +76,7 @@ def _globbed(word: str, settings: Settings) -> Iterator[Picture]:
 def _path(path: Path, settings: Settings) -> Iterator[Picture]:
     if path.is_dir():
         yield from _folder(path, settings)
-    elif is_zip(path):
+    elif _is_archive(path):
         yield from _zip(path, settings)
     else:
         yield Picture(str(path), PurePosixPath(path.name), partial(_file, path, settings))
