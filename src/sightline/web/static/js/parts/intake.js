@@ -19,11 +19,23 @@ function take(intake) {
   else go("/", { handoff: intake });
 }
 
+/** Part of the page, so that assistive tools and programs find it; `choose` opens its dialog. */
+const picker = h("input", {
+  type: "file",
+  id: "picker",
+  multiple: true,
+  hidden: true,
+  accept: "image/*,.tif,.tiff,.avif",
+  "aria-label": t("look.choose"),
+});
+picker.addEventListener("change", () => {
+  if (picker.files.length) take({ files: [...picker.files] });
+  picker.value = ""; // the same file may be chosen again
+});
+
 /** Opens the browser's file dialog. */
 export function choose() {
-  const input = h("input", { type: "file", multiple: true, accept: "image/*,.tif,.tiff,.avif", "aria-label": t("look.choose") });
-  input.addEventListener("change", () => input.files.length && take({ files: [...input.files] }));
-  input.click();
+  picker.click();
 }
 
 const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].some((type) => type === "Files" || type === "text/uri-list");
@@ -31,7 +43,7 @@ const hasFiles = (event) => [...(event.dataTransfer?.types ?? [])].some((type) =
 /** Listens to the whole window; call once. */
 export function watchDrops() {
   const veil = h("div", { class: "veil", hidden: true }, icon("upload"), h("p", {}, t("look.release")));
-  document.body.append(veil);
+  document.body.append(veil, picker);
   let depth = 0;
   const over = (on) => {
     veil.hidden = !on;
