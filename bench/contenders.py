@@ -47,7 +47,7 @@ class Server:
         command = [part.replace("{port}", str(self.port)) for part in self.command]
         graphs.OUT.mkdir(parents=True, exist_ok=True)
         log = (graphs.OUT / f"{self.title.split()[0].strip(',').lower()}.log").open("ab")
-        environment = os.environ | self.environment | {"PYTHONPATH": str(graphs.ROOT)}
+        environment = os.environ | {"PYTHONPATH": str(graphs.ROOT)} | self.environment
         data = self.request(body)
         began = time.perf_counter()
         self.process = subprocess.Popen(

@@ -37,7 +37,7 @@ def main() -> None:
     tasks.warm_up()
     started = time.perf_counter()
     with Decoder(Settings()) as decoder:
-        decoder.fit(sample(64, 64), contract(64))
+        decoder.prepare(sample(64, 64), contract(64))
         first_ms = (time.perf_counter() - started) * 1e3
         print("| JPEG | here, ms | in a child, ms | price | quiet price | CPU here | CPU child |")
         print("|---|---|---|---|---|---|---|")
@@ -70,10 +70,10 @@ def row(decoder: Decoder, data: bytes, side: int, count: int) -> None:
     here, there, cpu = [], [], [0.0, 0.0]
     for _ in range(max(20, count)):
         before = time.process_time()
-        here.append(timed(lambda: tasks.fit(data, LIMITS, model)))
+        here.append(timed(lambda: tasks.prepare(data, LIMITS, model)))
         cpu[0] += time.process_time() - before
         before = time.process_time() + pool_of(decoder).call(time.process_time)
-        there.append(timed(lambda: decoder.fit(data, model)))
+        there.append(timed(lambda: decoder.prepare(data, model)))
         cpu[1] += time.process_time() + pool_of(decoder).call(time.process_time) - before
     work = [f"{seconds / len(here) * 1e3:.2f}" for seconds in cpu]
     middle = [statistics.median(times) for times in (here, there)]
@@ -103,7 +103,7 @@ def replaced_ms(decoder: Decoder) -> float:
     for _ in range(20):
         os.kill(pool_of(decoder).call(os.getpid), signal.SIGKILL)
         time.sleep(0.02)
-        taken.append(timed(lambda: decoder.fit(data, model)))
+        taken.append(timed(lambda: decoder.prepare(data, model)))
     return statistics.median(taken)
 
 
@@ -123,9 +123,9 @@ def throughput(count: int) -> str:
     with Decoder(Settings()) as decoder:
         for callers in (1, 2, 4, 8):
             with ThreadPoolExecutor(callers) as threads:
-                list(threads.map(lambda _: decoder.fit(data, model), range(callers * 4)))
+                list(threads.map(lambda _: decoder.prepare(data, model), range(callers * 4)))
                 started = time.perf_counter()
-                list(threads.map(lambda _: decoder.fit(data, model), range(count * 3)))
+                list(threads.map(lambda _: decoder.prepare(data, model), range(count * 3)))
                 said.append(f"{count * 3 / (time.perf_counter() - started):.0f} with {callers} callers")
     return ", ".join(said)
 

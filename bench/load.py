@@ -6,6 +6,8 @@ import socket
 import time
 from dataclasses import dataclass, field
 
+import uvloop
+
 OPEN_MAX = 512
 """Most connections of the open loop; servers rightly limit what one address may hold."""
 
@@ -52,12 +54,12 @@ def request(path: str, port: int, picture: bytes, *, form: bool = False) -> byte
 
 def closed(port: int, data: bytes, connections: int, seconds: float) -> Load:
     """Each connection sends, waits for the answer, and sends again."""
-    return asyncio.run(_closed(port, data, connections, seconds))
+    return uvloop.run(_closed(port, data, connections, seconds))
 
 
 def open_loop(port: int, data: bytes, rate: float, seconds: float) -> Load:
     """Requests arrive at a fixed rate whatever the server does, each on a free connection."""
-    return asyncio.run(_open(port, data, rate, seconds))
+    return uvloop.run(_open(port, data, rate, seconds))
 
 
 async def _closed(port: int, data: bytes, connections: int, seconds: float) -> Load:

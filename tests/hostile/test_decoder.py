@@ -12,7 +12,7 @@ from sightline.errors import InputError, PictureTooComplex
 from sightline.manifest import InputContract
 from sightline.serving.decoder import Decoder
 from sightline.settings import Settings
-from sightline.types import Canvas
+from sightline.types import Prepared
 
 CONTRACT = InputContract(width=416, height=416)
 ROUNDS = 3
@@ -20,11 +20,11 @@ ROUNDS = 3
 
 def answer(decoder: Decoder, picture: Hostile) -> str:
     try:
-        canvas = decoder.fit(picture.data, CONTRACT)
+        prepared = decoder.prepare(picture.data, CONTRACT)
     except InputError as error:
         return type(error).__name__
-    assert isinstance(canvas, Canvas)
-    assert canvas.pixels.shape == (416, 416, 3)
+    assert isinstance(prepared, Prepared)
+    assert prepared.tensor.shape == (3, 416, 416)
     return "Canvas"
 
 
@@ -62,7 +62,7 @@ def test_the_scan_bomb_dies_of_its_limits_where_the_header_lets_it_pass(shared: 
     with Decoder(lenient) as decoder:
         started = time.perf_counter()
         with pytest.raises(PictureTooComplex):
-            decoder.fit(bomb, CONTRACT)
+            decoder.prepare(bomb, CONTRACT)
         assert time.perf_counter() - started < 10
     with Decoder(Settings()) as decoder, pytest.raises(PictureTooComplex, match="scans"):
-        decoder.fit(bomb, CONTRACT)
+        decoder.prepare(bomb, CONTRACT)

@@ -13,7 +13,7 @@ import pytest
 
 from sightline.errors import Busy, NotAPicture
 from sightline.sandbox.wire import KEPT_MAX, Channel, Hangup
-from sightline.types import Canvas, Fit, Frame
+from sightline.types import Fit, Frame, Prepared
 
 Pair = tuple[Channel, Channel]
 
@@ -47,11 +47,11 @@ def test_plain_values_pass(pair: Pair, value: object) -> None:
 
 def test_arrays_and_frozen_values_pass(pair: Pair) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, (2000, 2000, 3), dtype=np.uint8)
-    canvas = Canvas(pixels, Fit(1, 1, 0, 0, 9, 9, 9, 9), 1.5)
-    pair[0].send(("done", canvas))
+    picture = Prepared(pixels, Fit(1, 1, 0, 0, 9, 9, 9, 9), 1.5)
+    pair[0].send(("done", picture))
     kind, got = pair[1].receive(trusted=False)
-    np.testing.assert_array_equal(got.pixels, pixels)
-    assert (kind, got.fit, got.decode_ms) == ("done", canvas.fit, 1.5)
+    np.testing.assert_array_equal(got.tensor, pixels)
+    assert (kind, got.fit, got.decode_ms) == ("done", picture.fit, 1.5)
     assert pixels.nbytes > KEPT_MAX
     assert os.fstat(pair[0].descriptors[1]).st_size == 0, "a large message leaves no memory behind"
 

@@ -12,7 +12,6 @@ from sightline.runtime.engine import EngineInfo, FakeEngine, Outputs, Tensor
 from sightline.serving.batcher import Batcher, Retired, Rules
 from sightline.serving.buffer import InputBuffer
 from sightline.serving.call import Call
-from sightline.types import UInt8
 
 CONTRACT = InputContract(width=4, height=4, resize="stretch")
 LATE_S = 5.0
@@ -48,8 +47,8 @@ class GatedEngine:
         self.closed = True
 
 
-def canvas(value: int, side: int = 4) -> UInt8:
-    return np.full((side, side, 3), value, np.uint8)
+def numbers(value: int, side: int = 4) -> Tensor:
+    return np.full((3, side, side), value, np.float32)
 
 
 class Bench:
@@ -67,7 +66,7 @@ class Bench:
         call = call or Call(LATE_S)
 
         def ask() -> float:
-            return float(self.batcher.submit(canvas(value, side), call).outputs["first"][0, 0])
+            return float(self.batcher.submit(numbers(value, side), call).outputs["first"][0, 0])
 
         future = self.callers.submit(ask)
         until = time.monotonic() + LATE_S
@@ -102,7 +101,7 @@ def test_a_full_line_says_busy_at_once(bench: Bench) -> None:
     answers = [bench.send(value) for value in range(1, 8)]
     began = time.monotonic()
     with pytest.raises(Busy, match="6 pictures are waiting") as caught:
-        bench.batcher.submit(canvas(9), Call(LATE_S))
+        bench.batcher.submit(numbers(9), Call(LATE_S))
     assert time.monotonic() - began < 0.5
     assert caught.value.retry_after_s > 0
     bench.engine.gate.set()
@@ -163,7 +162,7 @@ def test_closing_finishes_the_line(bench: Bench) -> None:
     assert [answer.result(LATE_S) for answer in answers] == [1, 2, 3]
     assert bench.engine.closed
     with pytest.raises(Retired):
-        bench.batcher.submit(canvas(1), Call(LATE_S))
+        bench.batcher.submit(numbers(1), Call(LATE_S))
 
 
 def test_stopping_at_once_fails_the_line_loudly(bench: Bench) -> None:
@@ -209,7 +208,7 @@ def test_an_engine_that_takes_one_picture_gets_one() -> None:
     engine = FakeEngine({"first": np.zeros(1)}, max_batch=1)
     batcher = Batcher(engine, CONTRACT, Rules(batch=8))
     with ThreadPoolExecutor(8) as callers:
-        list(callers.map(lambda value: batcher.submit(canvas(value), Call(LATE_S)), range(8)))
+        list(callers.map(lambda value: batcher.submit(numbers(value), Call(LATE_S)), range(8)))
     batcher.close()
     assert engine.calls == [(1, 3, 4, 4)] * 8
 
@@ -229,20 +228,29 @@ def test_outputs_that_cannot_be_told_apart_are_run_one_by_one() -> None:
 
 def test_the_buffer_is_used_again() -> None:
     buffer = InputBuffer(CONTRACT, 4)
-    first = buffer.fill([canvas(1), canvas(2)])
-    second = buffer.fill([canvas(3)])
+    first = buffer.gather([numbers(1), numbers(2)])
+    second = buffer.gather([numbers(3), numbers(4), numbers(5)])
     assert first.shape == (2, 3, 4, 4)
+    assert second[:, 0, 0, 0].tolist() == [3, 4, 5]
     assert np.shares_memory(first, second)
-    assert second[0, 0, 0, 0] == 3
 
 
-def test_the_buffer_follows_sizes_and_layouts() -> None:
-    assert InputBuffer(CONTRACT, 2).fill([canvas(1, 8)]).shape == (1, 3, 8, 8)
+def test_one_picture_is_not_copied() -> None:
+    alone = numbers(1)
+    batch = InputBuffer(CONTRACT, 4).gather([alone])
+    assert batch.shape == (1, 3, 4, 4)
+    assert np.shares_memory(batch, alone)
     bare = CONTRACT.model_copy(update={"layout": "CHW"})
-    assert InputBuffer(bare, 2).fill([canvas(1)]).shape == (3, 4, 4)
-    last = CONTRACT.model_copy(update={"layout": "NHWC", "dtype": "uint8"})
-    tensor = InputBuffer(last, 2).fill([canvas(1)])
-    assert tensor.shape == (1, 4, 4, 3)
+    assert InputBuffer(bare, 2).gather([alone]) is alone
+
+
+def test_the_buffer_follows_sizes_and_types() -> None:
+    buffer = InputBuffer(CONTRACT, 2)
+    assert buffer.gather([numbers(1), numbers(2)]).shape == (2, 3, 4, 4)
+    assert buffer.gather([numbers(1, 8), numbers(2, 8)]).shape == (2, 3, 8, 8)
+    small = [np.zeros((4, 4, 3), np.uint8)] * 2
+    tensor = buffer.gather(small)
+    assert tensor.shape == (2, 4, 4, 3)
     assert tensor.dtype == np.uint8
 
 

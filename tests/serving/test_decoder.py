@@ -42,12 +42,12 @@ def decoder() -> Iterator[Decoder]:
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_the_child_gives_what_the_same_code_gives_here(decoder: Decoder, kind: str) -> None:
     data = picture(kind, orientation=6)
-    canvas, here = decoder.fit(data, CONTRACT), tasks.fit(data, LIMITS, CONTRACT)
-    np.testing.assert_array_equal(canvas.pixels, here.pixels)
-    assert canvas.fit == here.fit
-    assert (canvas.fit.width, canvas.fit.height) == (480, 640)
-    assert canvas.decode_ms > 0
-    assert canvas.preprocess_ms > 0
+    got, here = decoder.prepare(data, CONTRACT), tasks.prepare(data, LIMITS, CONTRACT)
+    np.testing.assert_array_equal(got.tensor, here.tensor)
+    assert got.fit == here.fit
+    assert (got.fit.width, got.fit.height) == (480, 640)
+    assert got.decode_ms > 0
+    assert got.preprocess_ms > 0
     frame = decoder.frame(data)
     np.testing.assert_array_equal(frame.pixels, codec.decode(data, LIMITS).pixels)
     assert decoder.frame(data, (240, 320)).pixels.shape[:2] == ((320, 240) if kind == "JPEG" else (640, 480))
@@ -58,22 +58,22 @@ def test_every_way_of_resizing(decoder: Decoder, resize: str) -> None:
     contract = CONTRACT.model_copy(update={"resize": resize})
     data = picture("PNG")
     expected = preprocess.fit(codec.decode(data, LIMITS), contract)
-    canvas = decoder.fit(data, contract)
-    np.testing.assert_array_equal(canvas.pixels, expected.pixels)
-    assert canvas.fit == expected.fit
+    got = decoder.prepare(data, contract)
+    np.testing.assert_array_equal(got.tensor, preprocess.tensor(expected.pixels, contract))
+    assert got.fit == expected.fit
 
 
-def test_turned_and_upright_copies_give_the_same_canvas(decoder: Decoder) -> None:
+def test_turned_and_upright_copies_give_the_same_input(decoder: Decoder) -> None:
     upright = codec.decode(picture("PNG"), LIMITS).pixels
-    expected = decoder.fit(codec.encode(upright, "image/png"), CONTRACT)
+    expected = decoder.prepare(codec.encode(upright, "image/png"), CONTRACT)
     for orientation, turn in [(3, Image.Transpose.ROTATE_180), (6, Image.Transpose.ROTATE_90)]:
         exif = Image.Exif()
         exif[0x0112] = orientation
         target = io.BytesIO()
         Image.fromarray(upright).transpose(turn).save(target, "PNG", exif=exif)
-        canvas = decoder.fit(target.getvalue(), CONTRACT)
-        np.testing.assert_array_equal(canvas.pixels, expected.pixels)
-        assert canvas.fit == expected.fit
+        turned = decoder.prepare(target.getvalue(), CONTRACT)
+        np.testing.assert_array_equal(turned.tensor, expected.tensor)
+        assert turned.fit == expected.fit
 
 
 def test_many_threads_get_their_own_answers(decoder: Decoder) -> None:
@@ -123,20 +123,20 @@ def test_drawing(decoder: Decoder) -> None:
 
 def test_refusals(decoder: Decoder) -> None:
     with pytest.raises(NotAPicture):
-        decoder.fit(b"hello", CONTRACT)
+        decoder.prepare(b"hello", CONTRACT)
     with pytest.raises(NotAPicture, match="cut off"):
-        decoder.fit(picture("JPEG")[:3000], CONTRACT)
+        decoder.prepare(picture("JPEG")[:3000], CONTRACT)
     with Decoder(Settings(upload_max_mb=0.001, decoders=1)) as strict, pytest.raises(PictureTooLarge):
-        strict.fit(b"\xff\xd8\xff" * 1000, CONTRACT)
+        strict.prepare(b"\xff\xd8\xff" * 1000, CONTRACT)
 
 
 def test_memory_is_limited() -> None:
     data = picture("JPEG", 6000, 4000)
     with Decoder(Settings(decoders=1, decode_memory_mb=64)) as small:
-        assert small.fit(data, CONTRACT).fit.width == 6000, "the scaled decode needs little"
+        assert small.prepare(data, CONTRACT).fit.width == 6000, "the scaled decode needs little"
         with pytest.raises(PictureTooComplex, match="memory"):
             small.frame(data)
-        assert small.fit(data, CONTRACT).fit.width == 6000
+        assert small.prepare(data, CONTRACT).fit.width == 6000
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS])
@@ -145,7 +145,7 @@ def test_a_child_that_dies_of_a_picture_is_a_refusal_and_the_next_picture_is_ans
     with Decoder(Settings(decoders=1)) as decoder, ThreadPoolExecutor(1) as threads:
         pid = decoder._pool.call(os.getpid)
         os.kill(pid, signal.SIGSTOP)
-        asked = threads.submit(decoder.fit, data, CONTRACT)
+        asked = threads.submit(decoder.prepare, data, CONTRACT)
         while decoder._pool._idle:  # until the child has been given the picture
             time.sleep(0.01)
         time.sleep(0.2)
@@ -153,7 +153,7 @@ def test_a_child_that_dies_of_a_picture_is_a_refusal_and_the_next_picture_is_ans
         os.kill(pid, signal.SIGCONT)
         with pytest.raises(PictureTooComplex, match=signal.Signals(number).name):
             asked.result(10)
-        assert decoder.fit(data, CONTRACT).fit.width == 640
+        assert decoder.prepare(data, CONTRACT).fit.width == 640
 
 
 def test_a_child_that_hangs_is_killed_in_time() -> None:
@@ -161,13 +161,13 @@ def test_a_child_that_hangs_is_killed_in_time() -> None:
         os.kill(decoder._pool.call(os.getpid), signal.SIGSTOP)
         started = time.perf_counter()
         with pytest.raises(PictureTooComplex, match="longer"):
-            decoder.fit(picture("PNG"), CONTRACT)
+            decoder.prepare(picture("PNG"), CONTRACT)
         assert time.perf_counter() - started < 5
-        assert decoder.fit(picture("PNG"), CONTRACT).fit.width == 640
+        assert decoder.prepare(picture("PNG"), CONTRACT).fit.width == 640
 
 
 def test_a_closed_decoder_says_so() -> None:
     decoder = Decoder(Settings(decoders=1))
     decoder.close()
     with pytest.raises(Busy):
-        decoder.fit(picture("PNG"), CONTRACT)
+        decoder.prepare(picture("PNG"), CONTRACT)

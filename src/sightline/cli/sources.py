@@ -153,7 +153,7 @@ def _at_most(data: bytes, most: int, name: str) -> bytes:
 
 
 def _fetch(address: str, settings: Settings) -> bytes:
-    from sightline.outbound import safe_fetch  # noqa: PLC0415 - httpx loads only for addresses
+    from sightline.outbound import safe_fetch  # noqa: PLC0415 - sockets and TLS load only for addresses
 
     return safe_fetch(address, settings, max_bytes=int(settings.fetch_max_mb * MEBIBYTE)).data
 

@@ -5,7 +5,7 @@ original; scores have four decimals, coordinates and milliseconds two.
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -23,17 +23,20 @@ from sightline.types import (
 )
 from sightline.vision import masks, polygons
 
+_MODEL = tuple(item.name for item in fields(ModelRef))
+_TIMING = tuple(item.name for item in fields(Timing))
+
 
 def to_json(result: Result) -> dict[str, Any]:
     """The result as plain numbers, strings, lists and dicts; strongest prediction first."""
     body: dict[str, Any] = {
         "id": result.id,
         "source": result.source,
-        "model": asdict(result.model),
+        "model": {name: getattr(result.model, name) for name in _MODEL},
         "task": result.task,
         "image": {"width": result.width, "height": result.height},
         "predictions": predictions(result),
-        "timing_ms": {name: round(value, 2) for name, value in asdict(result.timing).items()},
+        "timing_ms": {name: round(getattr(result.timing, name), 2) for name in _TIMING},
         "engine": result.engine,
     }
     if isinstance(result.prediction, Classification) and result.prediction.decision is not None:

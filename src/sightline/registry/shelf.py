@@ -185,6 +185,8 @@ class Registry:
 
     def _first_intact(self, versions: dict[str, Bundle]) -> Bundle:
         best = _active(versions)
+        if _key(best) in self._proven:  # the rule; sorting versions on every request would cost
+            return best
         rest = sorted(versions.values(), key=lambda bundle: natural(bundle.version), reverse=True)
         refusal: ModelRefused | None = None
         for bundle in (best, *(other for other in rest if other is not best)):

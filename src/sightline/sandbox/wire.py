@@ -1,9 +1,10 @@
 """How parent and child talk: a notice over a socket, the bytes through a file in memory.
 
-A message is a pickle (protocol 5) and its large buffers. Both lie one after the other in a memory file
-that the two share (``memfd_create``); the socket carries only their lengths. Pixels are therefore copied
-twice, once in and once out, and never pass through a pipe. The file is read and written, not mapped: a
-child that cuts it short gives its parent a short read, where a mapping would give it SIGBUS.
+A message is a pickle (protocol 5) and its large buffers. The buffers lie one after the other in a memory
+file that the two share (``memfd_create``); the socket carries the pickle and their lengths. Pixels are
+therefore copied twice, once in and once out, and never pass through a pipe. The file is read and written,
+not mapped: a child that cuts it short gives its parent a short read, where a mapping would give it SIGBUS.
+Few system calls, for in a server with many threads each of them may cost a wait for the interpreter's lock.
 
 The child trusts its parent. The parent does not trust the child: answers may hold plain values, arrays,
 frozen values of Sightline and its errors, and nothing that runs.
@@ -23,7 +24,11 @@ IN_BAND_MAX: Final = 4096
 """Buffers up to this many bytes travel inside the pickle."""
 KEPT_MAX: Final = 8 << 20
 """A memory file that grew beyond this is emptied after use."""
+HEAD_MAX: Final = 32 << 10
+"""Pickles up to this many bytes travel in the notice."""
 _NOTICE_MAX: Final = 64 << 10
+_COUNT: Final = struct.Struct("<I")
+_TIMEOUT_MIN_S: Final = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class Channel:
     def __init__(self, sock: socket.socket, memory_fd: int) -> None:
         self._sock = sock
         self._memory_fd = memory_fd
+        self._timeout_s: float | None = None
 
     @classmethod
     def pair(cls) -> tuple["Channel", "Channel"]:
@@ -91,16 +97,18 @@ class Channel:
             return False
 
         head = pickle.dumps(value, protocol=5, buffer_callback=aside)
-        parts: list[bytes | memoryview] = [head, *buffers]
-        sizes = [len(head), *(raw.nbytes for raw in buffers)]
+        within = len(head) <= HEAD_MAX
+        parts: list[bytes | memoryview] = [*buffers] if within else [head, *buffers]
         offset = 0
         for part in parts:
             offset = _write(self._memory_fd, part, offset)
+        sizes = [memoryview(part).nbytes for part in parts]
+        notice = _COUNT.pack(len(sizes)) + struct.pack(f"<{len(sizes)}Q", *sizes)
         try:
-            self._sock.send(struct.pack(f"<{len(sizes)}Q", *sizes))
+            self._sock.send(notice + head if within else notice)
         except OSError as error:
             raise Hangup from error
-        return offset
+        return offset + len(head) * within
 
     def receive(self, *, timeout_s: float | None = None, largest: int = 1 << 40, trusted: bool) -> Any:
         """Wait for a message.
@@ -109,26 +117,38 @@ class Channel:
             Hangup: The other end is gone, or lied about what it sent.
             TimeoutError: Nothing came in time.
         """
-        self._sock.settimeout(timeout_s)
+        self._patience(timeout_s)
         try:
             notice = self._sock.recv(_NOTICE_MAX)
-        except TimeoutError:
-            raise
+        except BlockingIOError as error:
+            raise TimeoutError from error
         except OSError as error:
             raise Hangup from error
-        if not notice or len(notice) % 8:
-            raise Hangup
-        sizes = struct.unpack(f"<{len(notice) // 8}Q", notice)
+        sizes, head = _unpack(notice)
         total = sum(sizes)
-        if total > min(largest, os.fstat(self._memory_fd).st_size):
+        if total > largest:
             raise Hangup
-        parts, offset = [], 0
+        parts, offset = [head] if head else [], 0
         for size in sizes:
             parts.append(_read(self._memory_fd, size, offset))
             offset += size
         if total > KEPT_MAX:
             os.ftruncate(self._memory_fd, 0)
+        if not parts:
+            raise Hangup
         return _loads(parts[0], parts[1:], trusted=trusted)
+
+    def _patience(self, timeout_s: float | None) -> None:
+        """Let the kernel keep the time: Python's own timeout takes a second system call each time."""
+        if timeout_s == self._timeout_s:
+            return
+        whole, rest = divmod(timeout_s or 0.0, 1.0)
+        if timeout_s is not None and timeout_s < _TIMEOUT_MIN_S:
+            whole, rest = 0.0, _TIMEOUT_MIN_S  # 0 would be no limit
+        self._sock.setsockopt(
+            socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", int(whole), int(rest * 1e6))
+        )
+        self._timeout_s = timeout_s
 
     def close(self) -> None:
         """Close both descriptors; the other end sees a hangup."""
@@ -136,6 +156,16 @@ class Channel:
         if self._memory_fd >= 0:
             os.close(self._memory_fd)
             self._memory_fd = -1
+
+
+def _unpack(notice: bytes) -> tuple[tuple[int, ...], bytes]:
+    """Sizes of what lies in the memory file, and the pickle if it came along."""
+    if len(notice) < _COUNT.size:
+        raise Hangup
+    end = _COUNT.size + 8 * _COUNT.unpack_from(notice)[0]
+    if len(notice) < end:
+        raise Hangup
+    return struct.unpack(f"<{(end - _COUNT.size) // 8}Q", notice[_COUNT.size : end]), notice[end:]
 
 
 def _write(fd: int, part: bytes | memoryview, offset: int) -> int:
@@ -180,11 +210,21 @@ _HARMLESS: Final = {
 }
 
 
+_PROVEN: Final[dict[tuple[str, str], Any]] = {}
+"""What answers have named so far and may."""
+
+
 class _Answer(pickle.Unpickler):
     """Reads what a child answered, without running anything of its choice."""
 
     def find_class(self, module: str, name: str) -> Any:
         """The class or rebuilding function of that name, if it is harmless."""
+        known = _PROVEN.get((module, name))
+        if known is None:
+            known = _PROVEN[module, name] = self._prove(module, name)
+        return known
+
+    def _prove(self, module: str, name: str) -> Any:
         if name in _HARMLESS.get(module, ()):
             return super().find_class(module, name)
         if module.startswith("sightline."):

@@ -1,9 +1,7 @@
 """Many callers, few calls of the engine.
 
-A short line in front of an engine's lanes. Each lane has one runner thread, and each runner owns
-one input buffer: a picture's numbers are written straight into its row of the batch, once, and
-the buffer is used again for the next batch. When several runners are free, they share the line
-instead of one taking all of it.
+A short line in front of an engine's lanes. Each lane has one runner thread that does little but
+run the engine. When several runners are free, they share the line instead of one taking all of it.
 """
 
 import threading
@@ -16,7 +14,6 @@ from sightline.manifest import InputContract
 from sightline.runtime.engine import Engine, Outputs, Tensor
 from sightline.serving.buffer import InputBuffer
 from sightline.serving.call import Call
-from sightline.types import UInt8
 
 
 class Retired(Busy):
@@ -37,16 +34,15 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Raw outputs about one picture, and where the time went (milliseconds)."""
+    """Raw outputs about one picture, and how long they took (milliseconds)."""
 
     outputs: Outputs
-    preprocess_ms: float
     infer_ms: float
 
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    pixels: UInt8
+    tensor: Tensor
     call: Call
     since: float = field(default_factory=time.monotonic)
     done: threading.Event = field(default_factory=threading.Event)
@@ -81,6 +77,11 @@ class Batcher:
             runner.start()
 
     @property
+    def width(self) -> int:
+        """Pictures that can be in the engine at once."""
+        return self._most * len(self._runners)
+
+    @property
     def waiting(self) -> int:
         """Pictures in the line."""
         return len(self._line)
@@ -92,15 +93,19 @@ class Batcher:
             working = self._idle < len(self._runners) or self._line
             return 0.0 if working else time.monotonic() - self._quiet_since
 
-    def submit(self, pixels: UInt8, call: Call) -> Answer:
+    def submit(self, tensor: Tensor, call: Call) -> Answer:
         """Wait in line and be answered.
+
+        Args:
+            tensor: One picture as the engine wants it, without a batch axis.
+            call: The caller's claim.
 
         Raises:
             Busy: The line is full.
             DeadlineExceeded: The answer did not come in time, or the caller left.
             ModelFailed: The model broke on this picture.
         """
-        job = _Job(pixels, call)
+        job = _Job(tensor, call)
         with self._changed:
             if self._closed:
                 raise Retired("The model is being replaced.", retry_after_s=0.1)
@@ -138,7 +143,7 @@ class Batcher:
             self._engine.close()
 
     def _full(self) -> Busy:
-        ahead = len(self._line) / (self._most * len(self._runners))
+        ahead = len(self._line) / self.width
         return Busy(
             f"The line is full: {len(self._line)} pictures are waiting.",
             retry_after_s=max(0.1, round(ahead * self._pace_s, 1)),
@@ -189,7 +194,7 @@ class Batcher:
                 self._line.popleft()
                 job.done.set()
                 continue
-            if jobs and job.pixels.shape != jobs[0].pixels.shape:
+            if jobs and job.tensor.shape != jobs[0].tensor.shape:
                 break
             jobs.append(self._line.popleft())
         return jobs
@@ -212,15 +217,11 @@ class Batcher:
             self._run([job], buffer)
 
     def _compute(self, jobs: list[_Job], buffer: InputBuffer) -> list[Answer]:
-        begin = time.perf_counter()
-        tensor: Tensor = buffer.fill([job.pixels for job in jobs])
-        ready = time.perf_counter()
-        outputs = self._engine.run(tensor)
-        took = time.perf_counter() - ready
+        began = time.perf_counter()
+        outputs = self._engine.run(buffer.gather([job.tensor for job in jobs]))
+        took = time.perf_counter() - began
         self._pace_s += 0.1 * (took - self._pace_s)
-        return [
-            Answer(part, 1e3 * (ready - begin) / len(jobs), 1e3 * took) for part in _split(outputs, len(jobs))
-        ]
+        return [Answer(part, 1e3 * took) for part in _split(outputs, len(jobs))]
 
 
 def _split(outputs: Outputs, n: int) -> list[Outputs]:

@@ -15,7 +15,7 @@ from sightline.errors import PictureTooComplex, SightlineError
 from sightline.sandbox import ChildDied, ChildTimeout, Pool
 from sightline.sandbox import Limits as JobLimits
 from sightline.settings import Settings
-from sightline.types import Canvas, Frame, Result
+from sightline.types import Frame, Prepared, Result
 from sightline.vision import codec, tasks
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ class Decoder:
             wait_s=settings.deadline_s,
         )
 
-    def fit(self, data: bytes, contract: "InputContract") -> Canvas:
-        """Decode and fit to a model's input; only the canvas leaves the child.
+    def prepare(self, data: bytes, contract: "InputContract") -> Prepared:
+        """Decode, fit, and turn into a model's numbers; only they leave the child.
 
         Raises:
             InputError: ``NotAPicture``, ``PictureTooLarge`` or ``PictureTooComplex``.
@@ -55,22 +55,22 @@ class Decoder:
         """
         # The same fields without pydantic, which the children do not load.
         plain = cast("InputContract", SimpleNamespace(**contract.__dict__))
-        return self._call(tasks.fit, data, plain)
+        return self._call(tasks.prepare, data, plain)
 
     def frame(self, data: bytes, hint: codec.Size | None = None) -> Frame:
-        """Decode; errors as ``fit``. ``hint``: smallest useful (width, height) of the upright picture."""
+        """Decode; errors as ``prepare``. ``hint``: smallest useful (width, height) of the upright picture."""
         return self._call(tasks.frame, data, hint)
 
     def clean(self, data: bytes) -> CleanPicture:
-        """Encode again for keeping; errors as ``fit``."""
+        """Encode again for keeping; errors as ``prepare``."""
         return CleanPicture(*self._call(tasks.clean, data))
 
     def draw(self, data: bytes, result: Result, media_type: str) -> bytes:
-        """The annotated picture as a file of ``media_type``; errors as ``fit``, and ``BadOption``."""
+        """The annotated picture as a file of ``media_type``; errors as ``prepare``, and ``BadOption``."""
         return self._call(tasks.draw, data, result, media_type)
 
     def thumbnail(self, data: bytes, side: int) -> bytes:
-        """A small JPEG whose longer side has at most ``side`` pixels; errors as ``fit``."""
+        """A small JPEG whose longer side has at most ``side`` pixels; errors as ``prepare``."""
         return self._call(tasks.thumbnail, data, side)
 
     def close(self) -> None:

@@ -78,6 +78,12 @@ class ModelPool:
         loaded.used = time.monotonic()
         return loaded
 
+    @property
+    def width(self) -> int:
+        """Pictures that can be computed at once: those of the widest model in memory."""
+        loaded = tuple(self._loaded.values())
+        return max((item.batcher.width for item in loaded), default=self._settings.thread_count)
+
     def loaded(self) -> list[LoadedModel]:
         """What is in memory now, the most recently used first."""
         return sorted(self._loaded.values(), key=lambda item: -item.used)

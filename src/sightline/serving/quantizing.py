@@ -13,7 +13,6 @@ from sightline.manifest import Manifest
 from sightline.registry import CARD_FILE, MANIFEST_FILE, MODEL_FILE, Bundle, Registry
 from sightline.runtime.engine import Tensor
 from sightline.runtime.quantize import Quantised, quantize
-from sightline.serving.buffer import InputBuffer
 from sightline.serving.decoder import Decoder
 from sightline.serving.importer import import_model
 from sightline.settings import Settings
@@ -70,15 +69,14 @@ def _check_free(registry: Registry, source: Bundle, name: str) -> None:
 
 
 def _tensors(manifest: Manifest, pictures: Iterable[bytes], settings: Settings) -> list[Tensor]:
-    buffer = InputBuffer(manifest.input, 1)
     tensors = []
     with Decoder(settings) as decoder:
         for data in pictures:
             try:
-                canvas = decoder.fit(data, manifest.input)
+                tensor = decoder.prepare(data, manifest.input).tensor
             except InputError:
                 continue  # a picture that cannot be read calibrates nothing; too few are refused below
-            tensors.append(buffer.fill([canvas.pixels]).copy())
+            tensors.append(tensor if manifest.input.layout == "CHW" else tensor[None])
     return tensors
 
 

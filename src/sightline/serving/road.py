@@ -13,7 +13,7 @@ from sightline.serving.call import Call
 from sightline.serving.decoder import Decoder
 from sightline.serving.pool import LoadedModel, ModelPool
 from sightline.settings import Settings
-from sightline.types import Ask, Canvas, Prediction, Result, Timing
+from sightline.types import Ask, Fit, Prediction, Prepared, Result, Timing
 from sightline.vision import heads
 
 __all__ = ["Call", "Road"]
@@ -64,10 +64,10 @@ class Road:
         began = time.perf_counter()
         ask = ask or Ask()
         with nullcontext(call) if call else self.enter(deadline_s) as here:
-            loaded, canvas, answer = self._infer(data, model, here)
+            loaded, picture, answer = self._infer(data, model, here)
             reading = time.perf_counter()
-            prediction = heads.read(loaded.bundle.manifest, answer.outputs, canvas.fit, ask)
-        return _result(source, loaded, canvas, prediction, _timing(began, reading, canvas, answer))
+            prediction = heads.read(loaded.bundle.manifest, answer.outputs, picture.fit, ask)
+        return _result(source, loaded, picture.fit, prediction, _timing(began, reading, picture, answer))
 
     def enter(self, deadline_s: float | None = None) -> Call:
         """A place on the road, to be closed (or left as a context) when the answer is out.
@@ -81,6 +81,11 @@ class Road:
                 raise Busy(f"{limit} requests are waiting, which is the most that may.", retry_after_s=1.0)
             self._inside += 1
         return Call(self.settings.deadline_s if deadline_s is None else deadline_s, self._leave)
+
+    @property
+    def width(self) -> int:
+        """Callers that keep engines and decoders busy; with more, each waits longer and all get less."""
+        return self.pool.width + self.settings.decoder_count
 
     @property
     def inside(self) -> int:
@@ -102,37 +107,35 @@ class Road:
         with self._lock:
             self._inside -= 1
 
-    def _infer(self, data: bytes, model: str | None, call: Call) -> tuple[LoadedModel, Canvas, Answer]:
-        """Decode, fit and run; again from the start if the model was replaced just then."""
+    def _infer(self, data: bytes, model: str | None, call: Call) -> tuple[LoadedModel, Prepared, Answer]:
+        """Prepare and run; again from the start if the model was replaced just then."""
         while True:
             call.check()
             loaded = self.pool.get(model)
-            canvas = self.decoder.fit(data, loaded.bundle.manifest.input)
+            picture = self.decoder.prepare(data, loaded.bundle.manifest.input)
             call.check()
             with suppress(Retired):
-                return loaded, canvas, loaded.batcher.submit(canvas.pixels, call)
+                return loaded, picture, loaded.batcher.submit(picture.tensor, call)
 
 
-def _timing(began: float, reading: float, canvas: Canvas, answer: Answer) -> Timing:
+def _timing(began: float, reading: float, picture: Prepared, answer: Answer) -> Timing:
     """Where the time went. ``queue`` is all that was waiting: for a decoder, a runner, a hand-over."""
     end = time.perf_counter()
     total, read = 1e3 * (end - began), 1e3 * (end - reading)
-    prepare = canvas.preprocess_ms + answer.preprocess_ms
-    queue = max(0.0, total - canvas.decode_ms - prepare - answer.infer_ms - read)
-    return Timing(canvas.decode_ms, queue, prepare, answer.infer_ms, read, total)
+    decode, prepare, infer = picture.decode_ms, picture.preprocess_ms, answer.infer_ms
+    queue = max(0.0, total - decode - prepare - infer - read)
+    return Timing(decode, queue, prepare, infer, read, total)
 
 
-def _result(
-    source: str, loaded: LoadedModel, canvas: Canvas, prediction: Prediction, timing: Timing
-) -> Result:
+def _result(source: str, loaded: LoadedModel, fit: Fit, prediction: Prediction, timing: Timing) -> Result:
     manifest = loaded.bundle.manifest
     return Result(
         id=secrets.token_hex(16),
         source=source,
         model=loaded.bundle.ref,
         task=manifest.task,
-        width=canvas.fit.width,
-        height=canvas.fit.height,
+        width=fit.width,
+        height=fit.height,
         labels=manifest.labels,
         prediction=prediction,
         timing=timing,

@@ -6,9 +6,10 @@ import numpy as np
 
 from sightline.errors import SightlineError
 from sightline.manifest import InputContract
+from sightline.runtime.engine import Tensor
 from sightline.serving.batcher import Batcher
 from sightline.serving.call import Call
-from sightline.types import UInt8
+from sightline.vision import preprocess
 
 WARM_UP_S = 60.0
 _SMALL_SIDE = 160
@@ -37,10 +38,10 @@ def warm_up(batcher: Batcher, contract: InputContract) -> None:
         raise faults[0]
 
 
-def gray(contract: InputContract) -> UInt8:
-    """A canvas of the model's size; a small one where the size may change."""
+def gray(contract: InputContract) -> Tensor:
+    """The numbers of a gray picture of the model's size; of a small one where the size may change."""
     height, width = contract.height, contract.width
     if contract.resize == "short_side":
         step = contract.multiple_of
         height = width = max(step, _SMALL_SIDE // step * step)
-    return np.full((height, width, 3), contract.pad_value, np.uint8)
+    return preprocess.tensor(np.full((height, width, 3), contract.pad_value, np.uint8), contract)

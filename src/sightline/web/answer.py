@@ -1,4 +1,4 @@
-"""One picture's way through the server: fetch if asked, look, keep if asked, draw if asked.
+"""One picture's way through the server: look, keep if asked, draw if asked; and fetch before it.
 
 Plain synchronous functions for worker threads; the routes only receive and send.
 """
@@ -46,7 +46,6 @@ def answer(services: Services, upload: Upload, wish: Wish, call: Call) -> Answer
     Raises:
         SightlineError: Whatever the road, the fetch or the store has against it.
     """
-    upload = _fetched(services, upload) if upload.url else upload
     options = wish.options
     narrow = ask = options.ask
     if options.store:
@@ -65,7 +64,12 @@ def answer(services: Services, upload: Upload, wish: Wish, call: Call) -> Answer
     return Answer(body, picture)
 
 
-def _fetched(services: Services, upload: Upload) -> Upload:
+def fetched(services: Services, upload: Upload) -> Upload:
+    """An upload that is only an address, with the bytes that are there.
+
+    Raises:
+        FetchRefused: The address is not one that is fetched from, or what is there cannot be had.
+    """
     from sightline.outbound import safe_fetch  # noqa: PLC0415 - the client library loads at the first fetch only
 
     max_bytes = int(services.settings.fetch_max_mb * 1024 * 1024)

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sightline.web.guards import check_origin
 from sightline.web.problems import MEDIA_TYPE, Problem, Stopping, problem_of
-from sightline.web.services import ClientGone, Services, new_request_id
+from sightline.web.services import ClientGone, Services, arrived, new_request_id
 
 CONTENT_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -81,6 +81,7 @@ class _Visit:
                 await _drain(receive)
             await self._refuse(error)
         finally:
+            arrived(self._scope)
             self._services.running -= 1
             self._note()
 

@@ -50,6 +50,7 @@ class Metrics:
             "sightline_clients_gone_total", "Clients that left first.", registry=self.registry
         )
         self._lock = threading.Lock()
+        self._at_the_door: tuple[Counter, Histogram, Counter] | None = None
         self._speeds: dict[str, tuple[int, float, float]] = {}
         self.running = Gauge("sightline_requests_running", "Requests inside now.", registry=self.registry)
 
@@ -57,6 +58,16 @@ class Metrics:
         """One request is over; ``route`` is the template, never the path."""
         self._requests.labels(route, method, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
+
+    def turned_away(self, route: str) -> None:
+        """A request was refused at the door: the cheapest way to say ``refused`` and ``answered``."""
+        if self._at_the_door is None:
+            labels = self._requests.labels(route, "POST", "503"), self._seconds.labels(route)
+            self._at_the_door = *labels, self._refusals.labels("busy")
+        requests, seconds, refusals = self._at_the_door
+        requests.inc()
+        seconds.observe(0.0)
+        refusals.inc()
 
     def refused(self, code: str) -> None:
         """A problem was sent; ``code`` is from the closed table."""

@@ -6,12 +6,16 @@ client does not read; llhttp sets no limit on headers. Each is one timer or coun
 
 import asyncio
 import json
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from sightline.web.door import Door
 from sightline.web.problems import MEDIA_TYPE, BadRequest, problem_of
 from sightline.web.services import new_request_id
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
 
 HEAD_S: Final = 10.0
 """Seconds for a request's line and headers, counted from its first byte (or from the connection)."""
@@ -21,12 +25,21 @@ GRACE_S: Final = 1.0
 READ_S: Final = 30.0
 """Seconds for which a client may leave an answer unread."""
 CONNECTIONS_MAX: Final = 1000
+READ_AHEAD: Final = 1 << 20
+"""Bytes of a body that are taken before the application asks for them."""
+DROPPED_MAX: Final = 32 << 20
+"""Bytes of a refused request's body that are read and dropped; closing earlier could lose the answer."""
 
 
 class PatientProtocol(HttpToolsProtocol):
     """Patient, but not for ever."""
 
     receive_s: float = 30.0
+    door: Door
+    _turned_away: bool = False
+    """Whether the request at hand is answered already; what still comes of it is dropped."""
+    _kept: bool = True
+    _dropped: int = 0
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
     _head: int = 0
@@ -70,13 +83,46 @@ class PatientProtocol(HttpToolsProtocol):
         """The headers are there; the body has a deadline."""
         self._in_head, self._head = False, 0
         self._arm(self.receive_s + GRACE_S)
+        if self.cycle is None or self.cycle.response_complete:  # else it is not yet its turn to be answered
+            self._kept = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+            scope = cast("Scope", self.scope)
+            refusal = self.door.refusal(self.parser.get_method(), self.url, scope, keep=self._kept)
+            if refusal is not None:
+                self._turned_away, self._dropped = True, 0
+                self.transport.write(refusal)
+                return
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body; uvicorn's limit would stop and restart reading for every photo."""
+        if self._turned_away:
+            self._dropped += len(body)
+            if self._dropped > DROPPED_MAX:
+                self.transport.close()
+            return
+        cycle = self.cycle
+        if cycle.response_complete:
+            return
+        cycle.body += body
+        if len(cycle.body) > READ_AHEAD:
+            self.flow.pause_reading()
+        cycle.message_event.set()
 
     def on_message_complete(self) -> None:
         """The request is whole."""
         self._ended = True
         self._disarm()
-        super().on_message_complete()
+        if not self._turned_away:
+            super().on_message_complete()
+            return
+        self._turned_away = False
+        if self._kept:
+            self._unset_keepalive_if_required()
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        else:
+            self.transport.close()
 
     def pause_writing(self) -> None:
         """The client does not read."""
@@ -120,6 +166,6 @@ class PatientProtocol(HttpToolsProtocol):
         self.transport.close()
 
 
-def protocol_of(receive_s: float) -> type[PatientProtocol]:
-    """The protocol class with a body deadline."""
-    return type("PatientProtocol", (PatientProtocol,), {"receive_s": receive_s})
+def protocol_of(receive_s: float, door: Door) -> type[PatientProtocol]:
+    """The protocol class with a body deadline and somebody at the door."""
+    return type("PatientProtocol", (PatientProtocol,), {"receive_s": receive_s, "door": door})

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from types import FrameType
@@ -13,8 +14,10 @@ from typing import Final
 import uvicorn
 
 from sightline.errors import ConfigError
+from sightline.runtime.allocator import share_heaps
 from sightline.settings import Settings
 from sightline.web.app import create_app
+from sightline.web.door import Door
 from sightline.web.journal import Journal, JournalHandler
 from sightline.web.keys import load_secret, needs_key
 from sightline.web.protocol import protocol_of
@@ -22,6 +25,9 @@ from sightline.web.services import Services
 
 _BACKLOG: Final = 1024
 _KEEP_ALIVE_S: Final = 75
+_SWITCH_S: Final = 0.0005
+"""How long a thread may keep the interpreter's lock while others want it. A thread that comes back from an
+engine should not idle for Python's 5 ms while another one parses requests."""
 _ANSWERING_S: Final = 0.3
 """After a stop signal the door stays open so long at least, so that probes see the 503."""
 
@@ -32,6 +38,8 @@ def serve(settings: Settings) -> None:
     Raises:
         ConfigError: The address cannot be bound, or the data folder's secret is weak.
     """
+    sys.setswitchinterval(_SWITCH_S)
+    share_heaps()
     listener = _bind(settings)
     journal = Journal()
     logging.basicConfig(handlers=[JournalHandler(journal)], level=logging.WARNING, force=True)
@@ -40,8 +48,8 @@ def serve(settings: Settings) -> None:
         services: Services = app.state.services
         config = uvicorn.Config(
             app,
-            http=protocol_of(settings.receive_s),
-            loop="asyncio",
+            http=protocol_of(settings.receive_s, Door(services)),
+            loop="asyncio",  # uvloop is a little faster, but under overload it starves new connections
             ws="none",
             lifespan="on",
             log_config=None,

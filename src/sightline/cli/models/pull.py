@@ -18,7 +18,7 @@ def command(settings: Settings, names: tuple[str, ...]) -> None:
     stopped; what does not have the catalogue's size and SHA-256 is thrown away; what is already here is
     not fetched again.
     """
-    from sightline.registry import Registry  # noqa: PLC0415 - pydantic and httpx stay out of --help
+    from sightline.registry import Registry  # noqa: PLC0415 - pydantic stays out of --help
     from sightline.registry.catalogue import find_entry  # noqa: PLC0415
     from sightline.serving.pulling import is_pulled, pull  # noqa: PLC0415
 

@@ -50,12 +50,18 @@ def _row(outputs: Outputs, options: ClassOptions) -> Float32:
 
 def _classes(probability: Float32, need: Need, options: ClassOptions) -> Classification:
     score = label_columns(probability, need, options, "scores")
-    label = np.arange(len(score), dtype=np.int64)
-    rows = passes(score, label, need)
-    rows = rows[boxes.strongest(score[rows], need.max_results)]
     best = float(score.max(initial=0))
-    kept = np.asarray(np.minimum(score[rows], 1), np.float32)
-    return Classification(label[rows], kept, _decide(best, options))
+    if np.isnan(best):
+        score = np.where(np.isnan(score), np.float32(-1), score)
+        best = float(score.max(initial=0))
+    label = np.arange(len(score), dtype=np.int64) if need.wanted is None else need.wanted
+    wanted = score if need.wanted is None else score[label]
+    first = boxes.strongest(wanted, need.max_results)  # the rest concerns few numbers
+    label, kept = label[first], wanted[first]
+    rows = passes(kept, label, need)
+    return Classification(
+        label[rows], np.asarray(np.minimum(kept[rows], 1), np.float32), _decide(best, options)
+    )
 
 
 def _decide(best: float, options: ClassOptions) -> Decision | None:

@@ -6,21 +6,23 @@ ready bytes. A picture that fails does not fail the others of its request.
 
 import json
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from sightline.errors import BadOption
-from sightline.web.answer import Answer, Wish, answer
+from sightline.web.answer import Answer, Wish, answer, fetched
+from sightline.web.door import PREDICT
 from sightline.web.endpoint import Endpoint
 from sightline.web.intake import header, read_body, read_uploads
 from sightline.web.options import options_of
 from sightline.web.predict_doc import EXTRA, RESPONSES
 from sightline.web.problems import problem_of
 from sightline.web.schemas import ManyBody, ResultBody
-from sightline.web.services import Services, services_of
+from sightline.web.services import Services, arrived, services_of
 
+T = TypeVar("T")
 _ENCODE: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 DRAWN: Final = ("image/jpeg", "image/png")
 
@@ -46,6 +48,12 @@ async def predict(request: Request) -> Response:
         if wish.draw and len(uploads) > 1:
             raise BadOption("An annotated picture can be asked for one picture at a time.")
         with services.road.enter() as call:
+            arrived(scope)
+            if uploads[0].url:  # the only one then
+                found = await services.run(
+                    receive, [partial(fetched, services, uploads[0])], call, waits=True
+                )
+                uploads = [_or_raise(found[0])]
             work = [partial(answer, services, upload, wish, call) for upload in uploads]
             outcomes = await services.run(receive, work, call)
     return _response(services, scope["request_id"], outcomes, wish.draw)
@@ -60,6 +68,12 @@ def _response(services: Services, request_id: str, outcomes: list[Answer | Excep
             return Response(only.picture, media_type=draw)
         return json_response(only.body)
     return json_response({"results": [_item(services, request_id, outcome) for outcome in outcomes]})
+
+
+def _or_raise(outcome: T | Exception) -> T:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 def _item(services: Services, request_id: str, outcome: Answer | Exception) -> Any:
@@ -102,7 +116,7 @@ def _quality(text: str) -> float:
 ENDPOINTS: Final = (
     Endpoint(
         "POST",
-        "/api/v1/predict",
+        PREDICT,
         predict,
         needs="infer",
         summary="Look at pictures",
