@@ -4,7 +4,6 @@ Under ten times the load that a machine can bear, nine of ten requests are refus
 application would cost as much as answering it; here one costs the reading of its headers.
 """
 
-import asyncio
 import time
 from typing import Final
 
@@ -19,8 +18,6 @@ _PATHS: Final = (PREDICT.encode(), PREDICT.encode() + b"?")
 _ID: Final = "0" * 16
 """Where each refusal's own id goes."""
 _TELL_S: Final = 1.0
-ARRIVING_S: Final = 0.1
-"""So long a request that was let in may take to arrive before its place is given to others."""
 
 
 class Door:
@@ -38,34 +35,27 @@ class Door:
         self._told = float("-inf")
         self._untold = 0
 
-    def refusal(self, method: bytes, url: bytes, scope: Scope, *, keep: bool) -> bytes | None:
-        """The whole answer to a request that need not come in, or nothing: then it is let in.
+    def refusal(self, method: bytes, url: bytes, *, keep: bool) -> bytes | None:
+        """The whole answer to a request that need not come in, or nothing.
 
         Args:
             method: Of the request.
             url: Its target as it was sent.
-            scope: What the application will get.
             keep: Whether the connection stays open after it.
         """
-        if method != b"POST" or not _is_predict(url):
-            return None
-        if not self._services.full:
-            self._let_in(scope)
+        if not is_prediction(method, url) or not self._services.full:
             return None
         self._count()
         close = b"" if keep else b"connection: close\r\n"
         return (self._head + close + self._body).replace(_ID.encode(), new_request_id().encode())
 
-    def _let_in(self, scope: Scope) -> None:
-        """Count a prediction as good as on the road until it is, has failed, or takes its time.
+    def let_in(self, scope: Scope) -> None:
+        """Count a prediction that is there, body and all, as on the road until it is or has failed.
 
-        Requests come in bursts: without this, each of a burst would see the one place that is free. A client
-        that sends a byte a second keeps a place only for ``ARRIVING_S``.
+        Requests come in bursts: without this, each of a burst would see the one place that is free.
         """
         self._services.arriving += 1
-        arrived = _Once(self._services)
-        scope[ARRIVED] = arrived
-        asyncio.get_running_loop().call_later(ARRIVING_S, arrived)
+        scope[ARRIVED] = _Once(self._services)
 
     def _count(self) -> None:
         """Metrics know every refusal; the log has a line a second, or it would be the load."""
@@ -91,5 +81,6 @@ class _Once:
             services.arriving -= 1
 
 
-def _is_predict(url: bytes) -> bool:
-    return url == _PATHS[0] or url.startswith(_PATHS[1])
+def is_prediction(method: bytes, url: bytes) -> bool:
+    """Whether a request is for the one address that the door watches."""
+    return method == b"POST" and (url == _PATHS[0] or url.startswith(_PATHS[1]))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from sightline.web.door import Door
+from sightline.web.door import Door, is_prediction
 from sightline.web.problems import MEDIA_TYPE, BadRequest, problem_of
 from sightline.web.services import new_request_id
 
@@ -85,8 +85,7 @@ class PatientProtocol(HttpToolsProtocol):
         self._arm(self.receive_s + GRACE_S)
         if self.cycle is None or self.cycle.response_complete:  # else it is not yet its turn to be answered
             self._kept = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-            scope = cast("Scope", self.scope)
-            refusal = self.door.refusal(self.parser.get_method(), self.url, scope, keep=self._kept)
+            refusal = self.door.refusal(self.parser.get_method(), self.url, keep=self._kept)
             if refusal is not None:
                 self._turned_away, self._dropped = True, 0
                 self.transport.write(refusal)
@@ -113,6 +112,8 @@ class PatientProtocol(HttpToolsProtocol):
         self._ended = True
         self._disarm()
         if not self._turned_away:
+            if is_prediction(self.parser.get_method(), self.url) and not self.cycle.response_complete:
+                self.door.let_in(cast("Scope", self.cycle.scope))
             super().on_message_complete()
             return
         self._turned_away = False

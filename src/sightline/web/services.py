@@ -54,7 +54,7 @@ class Services:
     phase: Literal["starting", "ready", "stopping"] = "starting"
     running: int = 0
     arriving: int = 0
-    """Predictions that were let in and are likely to be on the road in a moment."""
+    """Predictions whose bodies are there and that will be on the road in a moment."""
     held: int = 0
     """Bytes of request bodies in memory."""
     _road: "Road | None" = None
