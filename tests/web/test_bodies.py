@@ -1,5 +1,7 @@
 """Bodies, names and forms as pure functions: examples by hand and whatever hypothesis finds."""
 
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from sightline.errors import BadOption, SightlineError
 from sightline.settings import Settings
 from sightline.types import Ask
-from sightline.web.intake import clean_name, read_uploads
+from sightline.web.intake import JSON_BYTES, Upload, clean_name, read_uploads
 from sightline.web.multipart import Part, boundary_of, parse
 from sightline.web.options import Options, options_of
 from sightline.web.problems import BadRequest
@@ -162,3 +164,27 @@ def test_selection_keeps_the_order() -> None:
     kept = select(body, Ask(0.4, 2, frozenset({"a"})))["predictions"]
     assert kept == [{"label": "a", "score": 0.9}, {"label": "a", "score": 0.4}]
     assert len(select(body, Ask(0.45, 1))["predictions"]) == 1
+
+
+LARGE = base64.b64encode(bytes(range(256)) * (JSON_BYTES // 256))
+
+
+@pytest.mark.parametrize("text", [LARGE, LARGE.replace(b"/", b"\\/")])
+def test_a_large_image_in_json_is_found_without_parsing_the_rest(text: bytes) -> None:
+    body = b'\n{ "image" : "' + text + b'" }'
+    assert len(body) > JSON_BYTES
+    assert read_uploads(b"application/json", body, Settings()) == ([Upload(base64.b64decode(LARGE))], [])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":[' + b"{}," * (JSON_BYTES // 3) + b"{}]}",
+        b'{"image": "' + LARGE + b'", "url": "http://x"}',
+        b'{"image": "' + LARGE + b'\\n"}',
+        b"[" * (JSON_BYTES + 1),
+    ],
+)
+def test_other_large_json_is_refused_unread(body: bytes) -> None:
+    with pytest.raises(BadOption, match="more than 1 MiB"):
+        read_uploads(b"application/json", body, Settings())

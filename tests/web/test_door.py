@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 from tests.web.conftest import Server
-from tests.web.test_life import JPEG, slow_picture
+from tests.web.test_life import JPEG, rss_kb, slow_picture
 
 BODY = b"x" * 300_000
 
@@ -87,3 +87,13 @@ def test_other_addresses_are_answered_as_ever(full: Server) -> None:
     assert httpx.post(f"{full.url}/api/v1/predicted", content=BODY, timeout=5).status_code == 404
     assert httpx.get(f"{full.url}/api/v1/predict", timeout=5).status_code == 405
     assert httpx.get(f"{full.url}/api/v1/models", timeout=5).status_code == 200
+
+
+def test_who_sends_and_sends_and_never_reads_is_cut_off(full: Server) -> None:
+    empty = b"POST /api/v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
+    before = rss_kb(full.process.pid)
+    connection = socket.create_connection(("127.0.0.1", full.port), timeout=5)
+    with connection, pytest.raises(OSError):  # noqa: PT012 - as soon as the server's buffer is full
+        for _ in range(3000):
+            connection.sendall(empty * 100)
+    assert rss_kb(full.process.pid) < before + 20_000

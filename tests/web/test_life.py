@@ -107,6 +107,20 @@ def test_endless_headers_are_cut(server: Server) -> None:
     assert time.monotonic() - begun < 4
 
 
+def test_endless_trailers_are_cut(server: Server) -> None:
+    start = b"POST /api/v1/predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/jpeg\r\n"
+    start += b"transfer-encoding: chunked\r\n\r\n0\r\n"
+    before = rss_kb(server.process.pid)
+    begun = time.monotonic()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(start)
+        with pytest.raises(OSError):  # noqa: PT012 - whichever of them first meets the closed connection
+            for _ in range(2000):
+                connection.sendall(b"a:\r\n" * 16384)
+    assert time.monotonic() - begun < 4
+    assert rss_kb(server.process.pid) < before + 20_000
+
+
 def test_slow_bodies_get_408_and_others_do_not_notice(starting: Callable[..., Server], cat: bytes) -> None:
     server = starting(receive_s=1.0)
     slow = [socket.create_connection(("127.0.0.1", server.port), timeout=10) for _ in range(100)]

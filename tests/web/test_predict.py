@@ -5,7 +5,11 @@ import hashlib
 import io
 import json
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -241,6 +245,42 @@ class _Pictures(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Silence."""
+
+
+class _Slow(BaseHTTPRequestHandler):
+    """Takes its time to say nothing useful."""
+
+    def do_GET(self) -> None:
+        time.sleep(4)
+        self.send_error(404)
+
+    def log_message(self, *_: object) -> None:
+        """Silence."""
+
+
+def test_slow_servers_of_others_take_no_places_on_the_road(
+    starting: Callable[..., Server], cat: bytes
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Slow) as origin:
+        thread = threading.Thread(target=origin.serve_forever)
+        thread.start()
+        try:
+            place = f"127.0.0.1:{origin.server_port}"
+            server = starting(fetch_allow=place, waiting_max=2)
+            address = f"{server.url}/api/v1/predict"
+            with ThreadPoolExecutor(40) as callers:
+                ask = partial(httpx.post, address, json={"url": f"http://{place}/x"}, timeout=20)
+                fetches = [callers.submit(ask) for _ in range(40)]
+                time.sleep(1)  # all have come; the first are being waited for
+                looked = httpx.post(address, content=cat, headers={"content-type": "image/jpeg"}, timeout=20)
+                assert not all(fetch.done() for fetch in fetches)
+                codes = Counter(code_of(fetch.result()) for fetch in fetches)
+            assert looked.status_code == 200, looked.text
+            assert codes["fetch_refused"] >= 16
+            assert codes["busy"] >= 8, "no more than 32 wait for others"
+        finally:
+            origin.shutdown()
+            thread.join()
 
 
 def test_a_picture_by_its_address(starting: Callable[..., Server], client: httpx.Client, cat: bytes) -> None:

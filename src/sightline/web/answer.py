@@ -64,16 +64,16 @@ def answer(services: Services, upload: Upload, wish: Wish, call: Call) -> Answer
     return Answer(body, picture)
 
 
-def fetched(services: Services, upload: Upload) -> Upload:
+def fetched(services: Services, upload: Upload, call: Call) -> Upload:
     """An upload that is only an address, with the bytes that are there.
 
     Raises:
         FetchRefused: The address is not one that is fetched from, or what is there cannot be had.
     """
-    from sightline.outbound import safe_fetch  # noqa: PLC0415 - the client library loads at the first fetch only
+    from sightline.outbound import safe_fetch  # noqa: PLC0415 - TLS loads at the first fetch only
 
-    max_bytes = int(services.settings.fetch_max_mb * 1024 * 1024)
-    return replace(upload, data=safe_fetch(upload.url, services.settings, max_bytes=max_bytes).data)
+    call.check()
+    return replace(upload, data=safe_fetch(upload.url, services.settings).data)
 
 
 def _narrow(services: Services, options: Options) -> Ask:

@@ -6,7 +6,7 @@ import binascii
 import json
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from starlette.types import Receive, Scope
@@ -21,6 +21,9 @@ _MB: Final = 1024 * 1024
 _SOURCE_MAX: Final = 200
 _URL_MAX: Final = 2048
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+JSON_BYTES: Final = _MB
+"""Larger JSON is not parsed: a few megabytes of brackets would become a gigabyte of objects."""
+_LONE_IMAGE: Final = re.compile(rb'\s*\{\s*"image"\s*:\s*"([^"]*)"\s*\}\s*')
 _DATA_URL: Final = re.compile(r"data:image/[a-z.+-]{1,30};base64,", re.IGNORECASE)
 
 
@@ -31,6 +34,10 @@ class Upload:
     data: bytes = b""
     source: str = ""
     url: str = ""
+
+
+Parts: TypeAlias = tuple[list[Upload], list[tuple[str, str]]]
+"""Pictures and form fields of one request."""
 
 
 def header(scope: Scope, wanted: bytes) -> bytes:
@@ -83,9 +90,7 @@ def _too_large(limit: int) -> BodyTooLarge:
     return BodyTooLarge(f"A request may have {limit / _MB:g} MB, this one has more.")
 
 
-def read_uploads(
-    content_type: bytes, body: bytes, settings: Settings
-) -> tuple[list[Upload], list[tuple[str, str]]]:
+def read_uploads(content_type: bytes, body: bytes, settings: Settings) -> Parts:
     """The pictures of a body, and the form fields that are options.
 
     Raises:
@@ -105,9 +110,7 @@ def read_uploads(
     raise WrongMediaType(f"The content type is {content_type[:80].decode('latin-1')!r}.")
 
 
-def _from_form(
-    body: bytes, boundary: bytes, settings: Settings
-) -> tuple[list[Upload], list[tuple[str, str]]]:
+def _from_form(body: bytes, boundary: bytes, settings: Settings) -> Parts:
     parts_max = settings.files_max + multipart.FIELDS_MAX
     uploads: list[Upload] = []
     fields: list[tuple[str, str]] = []
@@ -130,6 +133,8 @@ def _from_form(
 
 
 def _from_json(body: bytes) -> Upload:
+    if len(body) > JSON_BYTES:
+        return Upload(_from_base64(_lone_image(body)))
     try:
         wish = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -144,6 +149,17 @@ def _from_json(body: bytes) -> Upload:
     if isinstance(image, str):
         return Upload(_from_base64(image))
     raise BadOption('The JSON must be {"url": "…"} or {"image": "<base64>"}.')
+
+
+def _lone_image(body: bytes) -> str:
+    """The image of ``{"image": "…"}`` without building what else large JSON could hold."""
+    found = _LONE_IMAGE.fullmatch(body)
+    text = found[1].replace(b"\\/", b"/") if found else b"\\"
+    if b"\\" in text:
+        raise BadOption(
+            f'JSON of more than {JSON_BYTES // _MB} MiB must be {{"image": "<base64>"}} and nothing else.'
+        )
+    return text.decode("latin-1")
 
 
 def _from_base64(text: str) -> bytes:

@@ -43,6 +43,7 @@ class PatientProtocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
     _head: int = 0
+    _trailers: int = 0
     _in_head: bool = False
     _ended: bool = False
     """Whether a request ended in the bytes at hand: they are not counted as its successor's head."""
@@ -79,18 +80,34 @@ class PatientProtocol(HttpToolsProtocol):
         self._in_head, self._head = True, 0
         self._arm(HEAD_S)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; what comes after a chunked body (trailers) is counted, and nobody reads it."""
+        if self._in_head:
+            super().on_header(name, value)
+            return
+        self._trailers += len(name) + len(value) + 4
+        if self._trailers > HEAD_BYTES:
+            self.transport.abort()
+
     def on_headers_complete(self) -> None:
         """The headers are there; the body has a deadline."""
-        self._in_head, self._head = False, 0
+        self._in_head, self._head, self._trailers = False, 0, 0
         self._arm(self.receive_s + GRACE_S)
         if self.cycle is None or self.cycle.response_complete:  # else it is not yet its turn to be answered
             self._kept = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
             refusal = self.door.refusal(self.parser.get_method(), self.url, keep=self._kept)
             if refusal is not None:
                 self._turned_away, self._dropped = True, 0
-                self.transport.write(refusal)
+                self._say(refusal)
                 return
         super().on_headers_complete()
+
+    def _say(self, answer: bytes) -> None:
+        """Write, unless the client sends and sends and never reads what it is told."""
+        if self.flow.write_paused:
+            self.transport.abort()
+        else:
+            self.transport.write(answer)
 
     def on_body(self, body: bytes) -> None:
         """A part of the body; uvicorn's limit would stop and restart reading for every photo."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_FETCHING_MAX: Final = 32
 _WAITERS_MAX: Final = 16
 """Addresses that are fetched at once: slow servers of others must not keep pictures from being looked at."""
 _BODIES: Final = 12
@@ -55,6 +56,8 @@ class Services:
     running: int = 0
     arriving: int = 0
     """Predictions whose bodies are there and that will be on the road in a moment."""
+    fetching: int = 0
+    """Addresses that are being fetched or wait for it."""
     held: int = 0
     """Bytes of request bodies in memory."""
     _road: "Road | None" = None
@@ -146,6 +149,22 @@ class Services:
             yield ticket
         finally:
             self.held -= ticket.bytes
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[Call]:
+        """A place among those who wait for another server; it takes none on the road.
+
+        Raises:
+            Busy: As many wait as may.
+        """
+        if self.fetching >= _FETCHING_MAX:
+            raise Busy(f"{_FETCHING_MAX} addresses are being fetched, which is the most that may.")
+        self.fetching += 1
+        try:
+            with Call(self.settings.deadline_s) as call:
+                yield call
+        finally:
+            self.fetching -= 1
 
     async def run(
         self, receive: Receive, work: Sequence[Callable[[], T]], call: Call, *, waits: bool = False

@@ -4,25 +4,26 @@ FastAPI only documents it: the body is streamed with a byte count, parsed in one
 ready bytes. A picture that fails does not fail the others of its request.
 """
 
+import asyncio
 import json
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive
 
 from sightline.errors import BadOption
 from sightline.web.answer import Answer, Wish, answer, fetched
 from sightline.web.door import PREDICT
 from sightline.web.endpoint import Endpoint
-from sightline.web.intake import header, read_body, read_uploads
+from sightline.web.intake import JSON_BYTES, Parts, Upload, header, read_body, read_uploads
 from sightline.web.options import options_of
 from sightline.web.predict_doc import EXTRA, RESPONSES
 from sightline.web.problems import problem_of
 from sightline.web.schemas import ManyBody, ResultBody
-from sightline.web.services import Services, arrived, services_of
+from sightline.web.services import Services, Ticket, arrived, services_of
 
-T = TypeVar("T")
 _ENCODE: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 DRAWN: Final = ("image/jpeg", "image/png")
 
@@ -40,20 +41,18 @@ async def predict(request: Request) -> Response:
     options = options_of(scope["query_string"])
     with services.receiving() as ticket:
         body = await read_body(scope, receive, services.settings, ticket)
-        uploads, fields = read_uploads(header(scope, b"content-type"), body, services.settings)
+        uploads, fields = await _read(header(scope, b"content-type"), body, services)
         del body
         if fields:
             options = options_of(scope["query_string"], fields)
         wish = Wish(options, drawn_type(header(scope, b"accept")))
         if wish.draw and len(uploads) > 1:
             raise BadOption("An annotated picture can be asked for one picture at a time.")
+        if uploads[0].url:  # the only one then
+            arrived(scope)
+            uploads = [await _fetch(services, receive, uploads[0], ticket)]
         with services.road.enter() as call:
             arrived(scope)
-            if uploads[0].url:  # the only one then
-                found = await services.run(
-                    receive, [partial(fetched, services, uploads[0])], call, waits=True
-                )
-                uploads = [_or_raise(found[0])]
             work = [partial(answer, services, upload, wish, call) for upload in uploads]
             outcomes = await services.run(receive, work, call)
     return _response(services, scope["request_id"], outcomes, wish.draw)
@@ -70,10 +69,20 @@ def _response(services: Services, request_id: str, outcomes: list[Answer | Excep
     return json_response({"results": [_item(services, request_id, outcome) for outcome in outcomes]})
 
 
-def _or_raise(outcome: T | Exception) -> T:
-    if isinstance(outcome, Exception):
-        raise outcome
-    return outcome
+async def _read(kind: bytes, body: bytes, services: Services) -> Parts:
+    if len(body) <= JSON_BYTES:
+        return read_uploads(kind, body, services.settings)
+    return await asyncio.to_thread(read_uploads, kind, body, services.settings)
+
+
+async def _fetch(services: Services, receive: Receive, upload: Upload, ticket: Ticket) -> Upload:
+    """Before the road: a slow server of somebody else must not take the places of pictures."""
+    with services.waiting() as call:
+        found = (await services.run(receive, [partial(fetched, services, upload, call)], call, waits=True))[0]
+    if isinstance(found, Exception):
+        raise found
+    ticket.hold(len(found.data))
+    return found
 
 
 def _item(services: Services, request_id: str, outcome: Answer | Exception) -> Any:
