@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,11 +45,18 @@ def measure(path: Path, manifest: Manifest, settings: Settings) -> Choice:
     tensor = sample(manifest.input)
     base = choose.base_plan(path, manifest, settings)
     truth = (tensor, _reference(path, manifest, base, tensor))
-    rows = [_try(path, manifest, plan, truth) for plan in candidates(base, settings)]
+    attempt = partial(_try, path, manifest, truth)
+    plans = candidates(base, settings)
+    attempt(plans[0])  # the first to run finds a cold processor; it is not to pay for that
+    rows = [attempt(plan) for plan in plans]
     best = pick(rows, ANOTHER_ENGINE)
     for plan in uses(best.plan, settings):
-        rows.append(_try(path, manifest, plan, truth))
+        rows.append(attempt(plan))
         best = _better(best, rows[-1], ANOTHER_USE)
+    if best is not rows[0] and not rows[0].fault:  # once more against the plain plan: neighbours come and go
+        again, best = attempt(rows[0].plan), attempt(best.plan)
+        rows = [again, *(best if row.plan == best.plan else row for row in rows[1:])]
+        best = _better(again, best, ANOTHER_USE)
     return Choice(best.plan, explain(best, rows), tuple(rows))
 
 
@@ -106,7 +114,7 @@ def _reference(path: Path, manifest: Manifest, base: Plan, tensor: Tensor) -> Ou
     return choose.open_engine(path, manifest, Choice(replace(base, lanes=1, wide=False), "")).run(tensor)
 
 
-def _try(path: Path, manifest: Manifest, plan: Plan, truth: tuple[Tensor, Outputs]) -> Measurement:
+def _try(path: Path, manifest: Manifest, truth: tuple[Tensor, Outputs], plan: Plan) -> Measurement:
     tensor, reference = truth
     try:
         engine = choose.open_engine(path, manifest, Choice(plan, ""))
