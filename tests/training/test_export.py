@@ -16,7 +16,7 @@ from sightline.serving.road import Road
 from sightline.settings import Settings, load_settings
 from sightline.training.detect import detect
 from sightline.training.export import export, finished
-from sightline.training.graph import difference, export_graph, prove
+from sightline.training.graph import by_object, difference, export_graph, prove
 from sightline.training.grid_loss import Grid
 from sightline.training.models.grid_detector import cells
 from sightline.training.pictures import labels_of, read_source
@@ -118,6 +118,17 @@ def test_a_graph_that_differs_is_refused(tmp_path: Path) -> None:
 
 
 def test_difference_is_relative_for_large_values_and_infinite_for_other_shapes() -> None:
-    assert difference([np.array([100.0])], {"y": np.array([101.0])}) == pytest.approx(0.01)
-    assert difference([np.array([0.1])], {"y": np.array([0.2])}) == pytest.approx(0.1)
-    assert difference([np.zeros(2)], {"y": np.zeros(3)}) == float("inf")
+    assert difference([np.array([100.0])], [np.array([101.0])]) == pytest.approx(0.01)
+    assert difference([np.array([0.1])], [np.array([0.2])]) == pytest.approx(0.1)
+    assert difference([np.zeros(2)], [np.zeros(3)]) == float("inf")
+
+
+def test_objects_that_change_places_are_the_same_objects() -> None:
+    boxes = np.array([[0, 0, 9, 9], [5, 5, 8, 8], [5, 5, 8, 8]], np.float32)
+    labels, scores = np.array([1, 2, 3]), np.array([0.9, 0.8, 0.8])
+    turned = [2, 0, 1]
+    aligned = by_object([boxes, labels, scores], [boxes[turned], labels[turned], scores[turned]])
+    assert difference([boxes, labels, scores], aligned) == 0
+    other = by_object([boxes, labels, scores], [boxes[turned], labels, scores[turned]])
+    assert difference([boxes, labels, scores], other) > 0.1
+    assert difference([boxes], by_object([boxes, labels], [boxes[:2], labels[:2]])[:1]) == float("inf")

@@ -6,10 +6,10 @@ them out, so that a bundle says nothing about where it was made and is the same 
 
 import logging
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -21,6 +21,9 @@ from sightline.runtime.engine import Plan
 from sightline.runtime.onnx_engine import OnnxEngine
 
 OPSET = 18
+_ELSEWHERE = 1e9
+"""Farther than any box."""
+Arrays: TypeAlias = Sequence[np.ndarray[Any, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +91,22 @@ def strip(path: Path) -> None:
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def prove(network: nn.Module, path: Path, cases: Sequence[Tensor], *, tolerance: float = 1e-3) -> Parity:
+def prove(
+    network: nn.Module,
+    path: Path,
+    cases: Sequence[Tensor],
+    *,
+    tolerance: float = 1e-3,
+    align: Callable[[Arrays, Arrays], Arrays] | None = None,
+) -> Parity:
     """Run torch and ONNX Runtime on the same inputs.
+
+    Args:
+        network: In evaluation mode.
+        path: The same as a graph.
+        cases: Inputs.
+        tolerance: Largest difference that is allowed.
+        align: Brings the second outputs into the order of the first, where the order says nothing.
 
     Raises:
         ModelRefused: An output differs in shape, or by more than ``tolerance``.
@@ -101,8 +118,8 @@ def prove(network: nn.Module, path: Path, cases: Sequence[Tensor], *, tolerance:
             with torch.no_grad():
                 wanted = network(case)
             wanted = (wanted,) if isinstance(wanted, Tensor) else tuple(wanted)
-            found = engine.run(case.numpy())
-            largest = max(largest, difference([t.numpy() for t in wanted], found))
+            expected, found = [t.numpy() for t in wanted], [*engine.run(case.numpy()).values()]
+            largest = max(largest, difference(expected, align(expected, found) if align else found))
     finally:
         engine.close()
     if not largest <= tolerance:
@@ -113,16 +130,33 @@ def prove(network: nn.Module, path: Path, cases: Sequence[Tensor], *, tolerance:
     return Parity(largest, tolerance, len(cases))
 
 
-def difference(wanted: Sequence[np.ndarray[Any, Any]], found: Mapping[str, np.ndarray[Any, Any]]) -> float:
+def difference(wanted: Arrays, found: Arrays) -> float:
     """Largest difference of two sets of outputs, relative to the value where that is larger than 1."""
     worst = 0.0
-    for one, other in zip(wanted, found.values(), strict=True):
+    for one, other in zip(wanted, found, strict=True):
         if one.shape != other.shape:
             return float("inf")
         if one.size:
             gap = np.abs(one.astype(np.float64) - other) / np.maximum(1.0, np.abs(one))
             worst = max(worst, float(gap.max()))
     return worst
+
+
+def by_object(wanted: Arrays, found: Arrays) -> Arrays:
+    """The objects of ``found`` in the order of ``wanted``: each takes the nearest box of its label.
+
+    Objects whose scores are equal but for rounding may change places; they are still the same objects.
+    """
+    if [array.shape for array in wanted] != [array.shape for array in found]:
+        return found
+    free = list(range(len(wanted[0])))
+    order = []
+    for box, label in zip(wanted[0], wanted[1], strict=True):
+        far = [
+            np.abs(found[0][row] - box).max() + (0 if found[1][row] == label else _ELSEWHERE) for row in free
+        ]
+        order.append(free.pop(int(np.argmin(far))))
+    return [array[order] for array in found]
 
 
 def _clean(graph: onnx.GraphProto) -> None:

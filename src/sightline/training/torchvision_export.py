@@ -25,7 +25,7 @@ from sightline.manifest import Head, InputContract, Manifest, Thresholds
 from sightline.registry import MODEL_FILE
 from sightline.registry.labels import COCO, COCO_IDS
 from sightline.training.export import seal
-from sightline.training.graph import Parity, difference, export_graph, prove, strip
+from sightline.training.graph import Parity, by_object, difference, export_graph, prove, strip
 
 Variant: TypeAlias = Literal["maskrcnn_resnet50_fpn", "maskrcnn_resnet50_fpn_v2"]
 Classifier: TypeAlias = Literal["resnet50", "mobilenet_v2", "vgg16"]
@@ -139,7 +139,7 @@ def export_instances(network: Any, folder: Path, options: Options) -> Parity:
             dynamo=False,
         )
     strip(path)
-    return prove(served, path, cases, tolerance=1e-2)
+    return prove(served, path, cases, tolerance=1e-2, align=by_object)
 
 
 def export_classifier(
