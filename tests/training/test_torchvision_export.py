@@ -62,7 +62,7 @@ def test_mask_rcnn_agrees_with_torchvision_on_the_same_picture(
     found = engine.run(normalised[None].numpy())
     engine.close()
     np.testing.assert_allclose(found["boxes"], wanted["boxes"].numpy(), atol=0.05)
-    np.testing.assert_allclose(found["scores"], wanted["scores"].numpy(), atol=1e-3)
+    np.testing.assert_allclose(found["scores"], wanted["scores"].numpy(), atol=1e-2)
     np.testing.assert_array_equal(found["labels"], wanted["labels"].numpy())
     assert found["masks"].shape == (len(wanted["scores"]), 1, 28, 28)
 
