@@ -1,4 +1,4 @@
-"""The benchmark of serving: ``python -m bench.serve [--quick]``, about twenty minutes (one with --quick).
+"""The benchmark of serving: ``python -m bench.serve [--quick]``, about a quarter of an hour (one with --quick).
 
 On the same graphs and the same 640x480 JPEG, in one run, in turns (so that a busy machine is busy
 for all alike): (a) the limit in one process without HTTP, (b) Sightline over HTTP, (c) Flask,
@@ -43,7 +43,7 @@ class Effort:
 
 
 QUICK = Effort(("mobilenetv2",), (1, FULL), 2, 1.5)
-WHOLE = Effort(("resnet50", "mobilenetv2"), (1, 8, FULL, 64), 7, 2.5)
+WHOLE = Effort(("resnet50", "mobilenetv2"), (1, 8, FULL, 64), 5, 2.0)
 
 
 def main() -> None:
