@@ -3,8 +3,8 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
-HOST ?= 127.0.0.1
-PORT ?= 8000
+# Only what stands on the command line: a HOST of the environment may mean anything, and settings come first.
+address := $(if $(findstring command,$(origin HOST)),--host "$(HOST)") $(if $(findstring command,$(origin PORT)),--port "$(PORT)")
 ARGS ?=
 export PYTHON
 
@@ -12,6 +12,9 @@ core := .venv/.ready
 dev := .venv-dev/.ready
 bin := .venv-dev/bin
 TESTS ?= tests
+# One folder neither covers the whole package nor, most often, needs a browser.
+coverage := $(if $(filter tests,$(TESTS)),--cov --cov-report=term)
+browser := $(filter tests tests/browser%,$(TESTS))
 
 .PHONY: help run test lint format docs docs-live bench lock size clean
 
@@ -21,11 +24,11 @@ help: ## Print this list
 	@echo "  make run HOST=0.0.0.0 PORT=9000    ·    make test TESTS=tests/cli    ·    PYTHON=/path/to/python3"
 
 run: $(core) ## Serve the page and the HTTP interface (HOST, PORT)
-	@.venv/bin/python -m sightline serve --host "$(HOST)" --port "$(PORT)" $(ARGS)
+	@.venv/bin/python -m sightline serve $(address) $(ARGS)
 
 test: $(dev) ## Run all tests with the coverage gate (TESTS, ARGS)
-	@command -v chromium >/dev/null || tools/apt chromium
-	$(bin)/python -m pytest --cov --cov-report=term $(TESTS) $(ARGS)
+	$(if $(browser),@command -v chromium >/dev/null || tools/apt chromium)
+	$(bin)/python -m pytest $(coverage) $(TESTS) $(ARGS)
 
 lint: $(dev) ## Check style, types and the direction of imports
 	$(bin)/ruff check
@@ -45,7 +48,7 @@ docs-live: $(dev) ## Show the documentation while it is written
 	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs serve
 
 bench: $(dev) ## Measure against the physical limit and against other servers
-	$(bin)/python bench/serve.py $(ARGS)
+	$(bin)/python -m bench.serve $(ARGS)
 
 lock: ## Write requirements/*.txt anew from pyproject.toml
 	tools/lock

@@ -1,4 +1,4 @@
-"""The benchmark of serving: ``python -m bench.serve [--quick]``, about a quarter of an hour (one with --quick).
+"""The benchmark of serving: ``python -m bench.serve [--quick]``, about 15 minutes (1 with --quick).
 
 On the same graphs and the same 640x480 JPEG, in one run, in turns (so that a busy machine is busy
 for all alike): (a) the limit in one process without HTTP, (b) Sightline over HTTP, (c) Flask,
@@ -58,9 +58,8 @@ def main() -> None:
     print(f"# Serving, {time.strftime('%Y-%m-%d')}\n\n{this_machine().describe()}, {CORES} processors.\n")
     for name in names:
         path = graphs.graph(name)
-        compare(name, path, effort)
-        if not asked.no_int8 and not asked.quick:
-            compare(f"{name}-int8", quantised(name, path), effort)
+        more = [] if asked.no_int8 or asked.quick else [(f"{name}-int8", quantised(name, path))]
+        compare([(name, path), *more], effort)
     for name in names:
         extremes(name, effort)
 
@@ -75,25 +74,26 @@ def quantised(name: str, path: Path) -> Path:
     return target
 
 
-def compare(name: str, path: Path, effort: Effort) -> None:
-    """One table."""
-    plain, auto = prepared(name, path, "onnxruntime"), prepared(name, path, "auto")
+def compare(variants: list[tuple[str, Path]], effort: Effort) -> None:
+    """One table: every way in which Sightline runs a network beside the others, which run it in fp32."""
+    name, path = variants[0]
     body = graphs.picture()
-    servers = [plain.server]
-    mine = [plain, auto] if auto.choice.plan.engine != "onnxruntime" else [plain]
-    if len(mine) > 1:
-        servers.append(auto.server)
-    limits = [Limit(path, json.dumps(item.choice.plan.to_json())) for item in mine]
-    if not name.endswith("int8"):
-        servers += [flask(path, 1, FULL, 0), flask(path, CORES, 4, 1)]
-        servers += [litserve(path, 1, 0, 8), litserve(path, CORES, 1, 1)]
+    mine: list[Prepared] = []
+    for title, graph in variants:
+        for engine in ("onnxruntime", "auto"):
+            item = prepared(title, graph, engine)
+            if item.server.title not in {other.server.title for other in mine}:
+                mine.append(item)
+    limits = {item.server.title: Limit(item.path, json.dumps(item.choice.plan.to_json())) for item in mine}
+    servers = [item.server for item in mine]
+    servers += [flask(path, 1, FULL, 0), flask(path, CORES, 4, 1)]
+    servers += [litserve(path, 1, 0, 8), litserve(path, CORES, 1, 1)]
     try:
         for server in servers:
             server.start(body)
-        table = rounds(limits, servers, body, effort)
-        report(name, plain.choice, auto.choice, table)
+        report(name, mine, rounds(limits, servers, body, effort))
     finally:
-        for limit in limits:
+        for limit in limits.values():
             limit.stop()
         for server in servers:
             server.stop()
@@ -105,6 +105,7 @@ class Prepared:
 
     server: Server
     choice: Choice
+    path: Path
 
 
 def prepared(name: str, path: Path, engine: str) -> Prepared:
@@ -118,58 +119,64 @@ def prepared(name: str, path: Path, engine: str) -> Prepared:
     cache = settings.data_path / "cache" / "engines"
     choice = choose.choose(found.model_path, found.manifest, settings, cache)
     title = f"Sightline, {choice.plan.engine} {precision_of(path, choice.plan)}"
-    return Prepared(sightline(title, data_dir, name, engine=engine, waiting_max="128"), choice)
+    return Prepared(sightline(title, data_dir, name, engine=engine, waiting_max="128"), choice, path)
 
 
 Table = dict[tuple[str, int], list[Sample]]
 
 
-def rounds(limits: list[Limit], servers: list[Server], body: bytes, effort: Effort) -> Table:
+def rounds(limits: dict[str, Limit], servers: list[Server], body: bytes, effort: Effort) -> Table:
     """Everybody in turns, several times."""
     table: Table = {}
     for _ in range(effort.rounds):
         for count in effort.connections:
-            for index, limit in enumerate(limits):
-                row = table.setdefault((f"limit {index}", count), [])
+            for title, limit in limits.items():
+                row = table.setdefault((f"Limit of {title}", count), [])
                 row.append(limit.run(min(count, CORES), effort.seconds))
             for server in servers:
-                if count in {1, FULL} or server.title.startswith("Sightline"):
+                if count in {1, FULL} or server.title in limits:
                     table.setdefault((server.title, count), []).append(
                         server.run(body, count, effort.seconds)
                     )
     return table
 
 
-def report(name: str, plain: Choice, auto: Choice, table: Table) -> None:
+def report(name: str, mine: list[Prepared], table: Table) -> None:
     """A Markdown table: pictures a second, median latency, processor time, share of the limit."""
-    print(f"## {name}\n\nSightline runs {plain.plan.describe()}; engine=auto: {auto.reason}\n")
-    print("| | connections | pictures/s | median ms | CPU ms/picture | rate against the limit |")
+    print(f"## {name}\n")
+    for item in mine:
+        print(f"- {item.server.title}: {item.choice.reason}")
+    print("\n| | connections | pictures/s | median ms | CPU ms/picture | rate against the limit |")
     print("|---|---:|---:|---:|---:|---:|")
+    first = f"Limit of {mine[0].server.title}"
     for (title, count), samples in sorted(table.items(), key=lambda item: (item[0][1], item[0][0])):
-        which = "limit 1" if "openvino" in title and ("limit 1", count) in table else "limit 0"
-        ratio = within([s.rate for s in samples], [s.rate for s in table[which, count]])
+        own = title if title.startswith("Limit") else f"Limit of {title}"
+        limit = table.get((own, count)) or table[first, count]
+        ratio = within([s.rate for s in samples], [s.rate for s in limit])
         cells = [
             statistics.median(getattr(s, field) for s in samples) for field in ("rate", "median_ms", "cpu_ms")
         ]
         print(f"| {title} | {count} | {cells[0]:.1f} | {cells[1]:.1f} | {cells[2]:.1f} | {ratio:.0%} |")
-    print(f"\n{verdict(table)}\n", flush=True)
+    print()
+    for item in mine:
+        print(f"- {verdict(table, item.server.title)}")
+    print(flush=True)
 
 
-def verdict(table: Table) -> str:
+def verdict(table: Table, mine: str) -> str:
     """The bars, in words."""
     titles = [title for title, count in table if count == FULL]
-    mine = next(title for title in titles if title.startswith("Sightline, onnx"))
-    told = []
     rivals = [title for title in titles if title.startswith(("Flask", "LitServe"))]
-    if rivals:
-        best = max(rivals, key=lambda title: statistics.median(s.rate for s in table[title, FULL]))
-        times = within([s.rate for s in table[mine, FULL]], [s.rate for s in table[best, FULL]])
-        told.append(
-            f"At {FULL} connections Sightline answers {times:.2f} times what the best other ({best}) does."
-        )
-    told.append(_processor_time(table, mine, rivals))
+    best = max(rivals, key=lambda title: statistics.median(s.rate for s in table[title, FULL]))
+    times = within([s.rate for s in table[mine, FULL]], [s.rate for s in table[best, FULL]])
+    share = within([s.rate for s in table[mine, FULL]], [s.rate for s in table[f"Limit of {mine}", FULL]])
+    told = [
+        f"{mine}: at {FULL} connections {share:.0%} of its limit, {times:.2f} times the best other ({best}).",
+        _processor_time(table, mine, rivals),
+    ]
     if (mine, 1) in table:
-        extra = [b.median_ms - a.median_ms for a, b in zip(table["limit 0", 1], table[mine, 1], strict=True)]
+        pairs = zip(table[f"Limit of {mine}", 1], table[mine, 1], strict=True)
+        extra = [b.median_ms - a.median_ms for a, b in pairs]
         told.append(f"One client waits {statistics.median(extra):+.1f} ms against the limit (median).")
     return " ".join(told)
 
@@ -179,10 +186,8 @@ def _processor_time(table: Table, mine: str, rivals: list[str]) -> str:
     costs = {
         title: statistics.median(s.cpu_ms for s in table[title, FULL]) for title, n in table if n == FULL
     }
-    best = f" (the best other: {min(costs[title] for title in rivals):.1f} ms)" if rivals else ""
-    share = costs["limit 0"] / costs[mine]
-    cost = f"A picture costs {costs[mine]:.1f} ms of processor time{best}"
-    return f"{cost}; {share:.0%} of it is the limit's work."
+    best = min(costs[title] for title in rivals)
+    return f"A picture costs {costs[mine]:.1f} ms of processor time (the best other: {best:.1f} ms)."
 
 
 def within(mine: list[float], others: list[float]) -> float:

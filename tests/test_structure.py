@@ -157,3 +157,14 @@ def test_nothing_large_is_committed() -> None:
     }
     assert not large
     assert sum(path.stat().st_size for path in bundled.rglob("*") if path.is_file()) < 40_000_000
+
+
+def test_make_bench_starts(root: Path) -> None:
+    """The program that the target runs, from where it runs it."""
+    rule = next(line for line in (root / "Makefile").read_text().splitlines() if "bench.serve" in line)
+    words = rule.split()[1:3]
+    assert words == ["-m", "bench.serve"]
+    done = subprocess.run(
+        [sys.executable, *words, "--help"], cwd=root, capture_output=True, check=False, text=True
+    )
+    assert done.returncode == 0, done.stderr

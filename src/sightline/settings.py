@@ -66,7 +66,8 @@ class Settings:
         "", "Private hosts that may be fetched, comma separated: `camera.lan, 10.0.0.7:8080`. Empty: none."
     )
     retention_days: float = _setting(30.0, "Days that stored results are kept. 0: until deleted.")
-    results_max: int = _setting(50_000, "Most stored results; the oldest give way.")
+    results_max: int = _setting(50_000, "Most stored results; the oldest give way. 0: no limit.")
+    results_mb: float = _setting(5120.0, "MB of stored pictures; the oldest give way. 0: no limit.")
     disk_reserve_mb: int = _setting(500, "Free disk space under which nothing more is stored.")
     allowed_hosts: str = _setting(
         "",
@@ -167,9 +168,16 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     found = {}
     for variable, text in environment.items():
         name = variable.removeprefix("SIGHTLINE_").lower()
-        if variable.startswith("SIGHTLINE_") and variable != "SIGHTLINE_CONFIG" and text != "":
+        if variable.startswith("SIGHTLINE_") and variable != "SIGHTLINE_CONFIG" and not _linked(name, text):
             found[name] = _coerce(name, text, variable)
     return found
+
+
+def _linked(name: str, text: str) -> bool:
+    """Whether the variable is empty, or made by a container's platform for a service called ``sightline``."""
+    return (
+        not text or name.startswith(("service_", "port_")) or (name == "port" and text.startswith("tcp://"))
+    )
 
 
 _KINDS = {item.name: item for item in fields(Settings)}

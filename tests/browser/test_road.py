@@ -177,6 +177,26 @@ def test_several_pictures_make_a_list(page: Page, samples: Path, tmp_path: Path)
     expect(page).to_have_url(first)
 
 
+def test_opening_one_of_many_does_not_cost_the_others(page: Page, samples: Path) -> None:
+    names = ("horses.jpg", "cat.jpg", "buses.jpg", "coffee.jpg", "astronaut.jpg")
+    choose(page, *(samples / name for name in names))
+    page.locator(".batch-card a").first.click()
+    wait_for_result(page)
+    page.go_back()
+    expect(page.locator(".batch-card")).to_have_count(5)
+    expect(page.locator(".batch-card a")).to_have_count(5)
+    page.get_by_role("button", name="Clear this list").click()
+    page.reload()
+    expect(page.locator(".batch-card")).to_have_count(0)
+
+
+def test_odd_addresses_are_answered_in_words(page: Page) -> None:
+    field = page.get_by_role("textbox").first
+    field.fill("http://[x")
+    field.press("Enter")
+    expect(page.locator(".address-wrong")).not_to_be_empty()
+
+
 def test_nothing_found_offers_the_best_guess(page: Page, horses: Path) -> None:
     look_at(page, horses)
     set_threshold(page, 100)

@@ -16,6 +16,15 @@ def test_config_says_where_each_value_came_from(run: Run, monkeypatch: pytest.Mo
     assert shown["host"] == {"value": "127.0.0.1", "from": "default"}
 
 
+def test_what_a_container_platform_says_about_a_service_is_no_setting(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGHTLINE_PORT", "tcp://10.0.0.7:8000")
+    monkeypatch.setenv("SIGHTLINE_PORT_8000_TCP_ADDR", "10.0.0.7")
+    monkeypatch.setenv("SIGHTLINE_SERVICE_HOST", "10.0.0.7")
+    assert json.loads(run("config", "--json").stdout)["port"] == {"value": 8000, "from": "default"}
+
+
 def test_config_for_people(run: Run, tmp_path: Path) -> None:
     shown = run("config", "--changed").stdout
     assert "data_dir" in shown

@@ -5,7 +5,15 @@ from click.testing import CliRunner
 from sightline import errors
 from sightline.cli.exits import CODES, Bug, ExitCode, Failure, code_of, words
 from sightline.cli.lazy import Root
-from sightline.errors import Busy, ConfigError, ModelRefused, NotAPicture, NotFound, SightlineError
+from sightline.errors import (
+    Busy,
+    ConfigError,
+    FetchRefused,
+    ModelRefused,
+    NotAPicture,
+    NotFound,
+    SightlineError,
+)
 
 
 @pytest.mark.parametrize(
@@ -16,6 +24,7 @@ from sightline.errors import Busy, ConfigError, ModelRefused, NotAPicture, NotFo
         (NotFound("x"), ExitCode.MODEL),
         (ModelRefused("x"), ExitCode.MODEL),
         (Busy("x"), ExitCode.NOT_NOW),
+        (FetchRefused("x"), ExitCode.NOT_NOW),
     ],
     ids=lambda value: type(value).__name__,
 )

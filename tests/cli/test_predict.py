@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -222,6 +223,23 @@ def test_ctrl_c_ends_it_cleanly(
     while _group_lives(child.pid) and time.monotonic() < end:
         time.sleep(0.05)
     assert not _group_lives(child.pid), "A child process outlived the command."
+
+
+def test_ctrl_c_ends_a_command_that_waits_for_standard_input(yolox_data: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "sightline", "predict", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"SIGHTLINE_DATA_DIR": str(yolox_data)},
+    )
+    with child:
+        assert child.stdin is not None
+        time.sleep(2)
+        os.killpg(child.pid, signal.SIGINT)
+        assert child.wait(5) == 130, "standard input is still open"
 
 
 def _group_lives(group: int) -> bool:

@@ -35,6 +35,15 @@ def album(tmp_path: Path) -> Path:
     return folder
 
 
+def test_a_recursive_glob_names_each_file_once(album: Path) -> None:
+    assert _names(f"{album}/**/*.[wjP]*") == [
+        str(album / name) for name in ("a.PNG", "b.jpg", "inner/c.webp")
+    ]
+    assert (
+        sorted(_names(f"{album}/**")) == sorted(_names(f"{album}/**/*")) == sorted(set(_names(f"{album}/**")))
+    )
+
+
 def test_a_folder_gives_its_pictures_in_order(album: Path) -> None:
     assert _names(album) == [str(album / name) for name in ("a.PNG", "b.jpg", "inner/c.webp")]
 

@@ -101,4 +101,4 @@ def test_without_the_extra_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "pycocotools.coco", None)
     with pytest.raises(ConfigError) as caught:
         judge(dataset(), [])
-    assert "sightline[train]" in caught.value.next_step
+    assert "extra `train`" in caught.value.next_step

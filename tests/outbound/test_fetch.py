@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import socket
+import threading
 import time
 from typing import Any
 
@@ -56,10 +57,19 @@ def test_one_private_address_among_public_ones_refuses_the_host() -> None:
         safe_fetch("http://a.example/", Settings(), resolver=lambda _host, _port: ["8.8.8.8", "127.0.0.1"])
 
 
-def test_rebinding_is_useless_because_the_name_is_looked_up_once(loopback: Any) -> None:
+def test_rebinding_is_useless_because_the_name_is_looked_up_once(
+    loopback: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The first answer counts; a second, private one is never asked for."""
-    answers = iter([["203.0.113.9"], ["127.0.0.1"]])
+    answers = iter([["8.8.8.8"], ["127.0.0.1"]])
     asked = []
+    reached = []
+
+    def connect(address: tuple[str, int], *_: object, **__: object) -> None:
+        reached.append(address[0])
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(socket, "create_connection", connect)
 
     def resolver(host: str, _port: int) -> list[str]:
         asked.append(host)
@@ -68,6 +78,7 @@ def test_rebinding_is_useless_because_the_name_is_looked_up_once(loopback: Any) 
     with pytest.raises(FetchRefused):
         safe_fetch("http://a.example/", Settings(), resolver=resolver)
     assert asked == ["a.example"]
+    assert reached == ["8.8.8.8"]
     assert loopback.heads == []
 
 
@@ -222,6 +233,27 @@ def test_the_environments_proxy_is_not_used(loopback: Any, monkeypatch: pytest.M
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9/")
     loopback.answer(b"direct")
     assert safe_fetch(f"{loopback.base}/", _settings(loopback)).data == b"direct"
+
+
+def test_an_address_of_version_six_is_fetched() -> None:
+    try:
+        listener = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("This machine has no IPv6 loopback.")
+    port = listener.getsockname()[1]
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nsix")
+
+    thread = threading.Thread(target=serve)
+    with listener:
+        thread.start()
+        fetched = safe_fetch(f"http://[::1]:{port}/", Settings(fetch_allow=f"[::1]:{port}"))
+        thread.join()
+    assert fetched.data == b"six"
 
 
 def test_https_wants_a_certificate(loopback: Any) -> None:

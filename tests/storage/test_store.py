@@ -230,3 +230,66 @@ def test_the_database_is_durable_and_private(store: Store, tmp_path: Path) -> No
     assert copy.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert copy.execute("SELECT owner FROM results").fetchone() == ("me",)
     copy.close()
+
+
+def test_a_lost_file_is_healed_by_keeping_the_picture_again(store: Store) -> None:
+    store.keep(draft("a1"))
+    assert store.pictures_of("f" * 64) is not None
+    store.blobs.delete(store.get("a1").image)
+    assert store.pictures_of("f" * 64) is None
+    store.keep(draft("a2"))
+    assert store.image("a1") == store.image("a2") == Picture(b"picture", "image/jpeg")
+
+
+def test_files_go_only_after_their_rows_are_gone(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.keep(draft("a1"))
+    image = store.get("a1").image
+
+    def killed(_digest: str) -> None:
+        with pytest.raises(NotFound):
+            store.get("a1")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(store.blobs, "delete", killed)
+    with pytest.raises(KeyboardInterrupt):
+        store.remove("a1")
+    monkeypatch.undo()
+    assert store.blobs.get(image) == b"picture", "a file without a row"
+    old = time.time() - 7200
+    for path in (store._folder / "blobs").rglob("*"):
+        os.utime(path, (old, old))
+    store.prune()
+    assert store.blobs.digests() == []
+
+
+def test_halves_of_dead_writers_are_swept(store: Store) -> None:
+    store.keep(draft("a1"))
+    digest = store.get("a1").image
+    half = store._folder / "blobs" / digest[:2] / f".{digest}.0123abcd"
+    half.write_bytes(b"half")
+    store.prune()
+    assert half.exists(), "somebody may be writing it"
+    old = time.time() - 7200
+    os.utime(half, (old, old))
+    store.prune()
+    assert not half.exists()
+    assert store.image("a1").data == b"picture"
+
+
+def test_pictures_beyond_the_bytes_are_pruned_the_oldest_first(tmp_path: Path) -> None:
+    store = Store(tmp_path, results_max=0, results_mb=2.5)
+    for number in range(4):
+        store.keep(draft(f"a{number}", image=bytes([number]) * (1 << 20)))
+        time.sleep(0.002)
+    assert store.prune() == 3
+    assert [item.id for item in store.page(Search()).items] == ["a3"]
+    store.close()
+
+
+def test_a_prune_ends_when_the_store_is_closed(tmp_path: Path) -> None:
+    store = Store(tmp_path, results_max=1)
+    for number in range(3):
+        store.keep(draft(f"a{number}"))
+    store.close()
+    assert store.prune() == 0
+    store.close()

@@ -188,3 +188,10 @@ def test_a_large_image_in_json_is_found_without_parsing_the_rest(text: bytes) ->
 def test_other_large_json_is_refused_unread(body: bytes) -> None:
     with pytest.raises(BadOption, match="more than 1 MiB"):
         read_uploads(b"application/json", body, Settings())
+
+
+def test_a_label_may_have_commas() -> None:
+    assert options_of(b"labels=tench%252C Tinca tinca,dog").ask.labels == frozenset(
+        {"tench, Tinca tinca", "dog"}
+    )
+    assert options_of(b"labels=100%2525").ask.labels == frozenset({"100%"})

@@ -172,6 +172,7 @@ def test_the_keyring() -> None:
         (b"authorization", b"Bearer right-key-right-key"),
         (b"authorization", b"bearer  right-key-right-key "),
         (b"cookie", f"a=b; sightline={ring.cookie}".encode()),
+        (b"cookie", f'prefs={{"a":1}}; x=a b; flag; sightline={ring.cookie}; y=\xe9'.encode("latin-1")),
     ):
         ring.check([good])
     for bad in (

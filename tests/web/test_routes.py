@@ -74,6 +74,9 @@ def test_unknown_exceptions_show_nothing() -> None:
     assert problem.status == 500
     assert b"secret" not in problem.data
     assert problem.body["code"] == "internal"
+    of_a_child = problem_of(errors.SightlineError("Sightline failed: OSError: /var/secret"), "id")
+    assert (of_a_child.status, of_a_child.body["code"]) == (500, "internal")
+    assert b"secret" not in of_a_child.data
 
 
 def test_every_code_and_route_is_in_the_reference(root: Path) -> None:

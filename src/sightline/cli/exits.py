@@ -7,7 +7,7 @@ code   meaning
 1      the command ran, but something in it failed: some pictures, or a check of ``doctor``
 2      usage: an unknown option, a wrong value, a setting that cannot work
 3      a model: not found, refused, or broken while running
-4      not now: too busy, too late, or no disk space; the same command may work later
+4      not now: too busy, too late, out of reach, or no disk space; it may work later
 70     a bug in Sightline (``--traceback`` shows where)
 130    interrupted with Ctrl-C
 =====  =====================================================================================
@@ -26,6 +26,7 @@ from sightline.errors import (
     Busy,
     ConfigError,
     DeadlineExceeded,
+    FetchRefused,
     ModelFailed,
     ModelRefused,
     NotFound,
@@ -54,6 +55,7 @@ CODES: dict[type[SightlineError], ExitCode] = {
     ModelFailed: ExitCode.MODEL,
     Busy: ExitCode.NOT_NOW,
     DeadlineExceeded: ExitCode.NOT_NOW,
+    FetchRefused: ExitCode.NOT_NOW,
     StorageFull: ExitCode.NOT_NOW,
 }
 

@@ -48,7 +48,7 @@ def expand(words: Sequence[str], settings: Settings) -> Iterator[Picture]:
     """All pictures that the words name, in the order of the words, names inside sorted."""
     for word in words:
         if word == "-":
-            yield Picture("standard input", PurePosixPath("stdin"), partial(_standard_input, settings))
+            yield _stdin(settings)
         elif _is_address(word):
             yield Picture(word, _place_of_address(word), partial(_fetch, word, settings))
         elif glob.has_magic(word) and not Path(word).exists():
@@ -70,6 +70,8 @@ def _globbed(word: str, settings: Settings) -> Iterator[Picture]:
     if not found:
         yield _failing(word, NotFound(f"No file matches {word}.", next_step="Check the pattern."))
     for name in found:
+        if "**" in word and Path(name).is_dir():
+            continue  # what is in it is matched as well, and nobody wants it twice
         yield from _path(Path(name), settings)
 
 
@@ -131,6 +133,15 @@ def _file(path: Path, settings: Settings) -> bytes:
         raise NotFound(
             f"{path} cannot be read: {error.strerror}.", next_step="Check who may read the file."
         ) from error
+
+
+def _stdin(settings: Settings) -> Picture:
+    """Read at once, by the main thread: Ctrl-C could not end another one that waits for input."""
+    try:
+        data = _standard_input(settings)
+    except SightlineError as error:
+        return _failing("standard input", error)
+    return Picture("standard input", PurePosixPath("stdin"), lambda: data)
 
 
 def _standard_input(settings: Settings) -> bytes:

@@ -69,7 +69,7 @@ def judge(
 
 
 def _run(dataset: dict[str, Any], found: list[dict[str, Any]], kind: Kind) -> Any:
-    coco, evaluator = _reference()
+    coco, evaluator = reference()
     with contextlib.redirect_stdout(io.StringIO()):
         truth = coco()
         truth.dataset = {"info": {}, **dataset}
@@ -121,7 +121,12 @@ def _mean(values: Any) -> float:
     return float(good.mean()) if good.size else 0.0
 
 
-def _reference() -> tuple[Any, Any]:
+def reference() -> tuple[Any, Any]:
+    """(COCO, COCOeval) of the reference implementation.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
     try:
         return (
             importlib.import_module("pycocotools.coco").COCO,
@@ -130,5 +135,5 @@ def _reference() -> tuple[Any, Any]:
     except ImportError as error:
         raise ConfigError(
             "Judging boxes needs pycocotools, which is not installed.",
-            next_step="Install Sightline with the extra: pip install 'sightline[train]'.",
+            next_step="Install the extra `train`; in a clone, `make test` makes .venv-dev, which has it.",
         ) from error

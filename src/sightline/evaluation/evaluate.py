@@ -14,7 +14,7 @@ import numpy as np
 
 from sightline.errors import BadOption
 from sightline.evaluation import classes as judging
-from sightline.evaluation.coco import Judged, Kind, judge
+from sightline.evaluation.coco import Judged, Kind, judge, reference
 from sightline.evaluation.data import BoxSet, ClassSet, Picture, open_dataset
 from sightline.evaluation.report import ClassRow, Figure, Report
 from sightline.types import Ask, Classification, Detections, Int64, Result, Segments
@@ -77,6 +77,8 @@ def evaluate(
     """
     rules = rules or Rules()
     dataset = open_dataset(path, pictures=Path(rules.pictures) if rules.pictures else None, first=rules.first)
+    if not isinstance(dataset, ClassSet):
+        reference()  # says what is missing before hours of looking, not after
     results = list(_answers(road, model, dataset.pictures, rules, progress))
     task = results[0].task
     if isinstance(dataset, ClassSet) != (task == "classify"):

@@ -83,7 +83,7 @@ def get(
     Raises:
         OSError, http.client.HTTPException: The connection or the answer failed.
     """
-    connection = http.client.HTTPConnection(target.host)
+    connection = http.client.HTTPConnection(target.host, target.port)
     sock = _connect(target, addresses, deadline)
     connection.sock = _Socket(sock, deadline)
     try:

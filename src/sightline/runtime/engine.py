@@ -113,15 +113,22 @@ class Width:
         self._wide = wide
         self._lock = threading.Lock()
         self._inside = 0
+        self._entered = 0
         self._turn = 0
         self._pace_s: dict[bool, float] = {}
 
     @contextlib.contextmanager
     def enter(self) -> Iterator[bool]:
-        """Yield whether this call is to be wide, and time it if it is alone."""
+        """Yield whether this call is to be wide, and time it if it is alone from end to end.
+
+        One that others join says nothing about a call alone: after a busy minute it would make the wide
+        copy look slow, and a single caller would wait for the narrow one.
+        """
         with self._lock:
             alone = self._inside == 0
             self._inside += 1
+            self._entered += 1
+            number = self._entered
             wide = alone and self._wide and self._prefer_wide()
         began = time.perf_counter()
         try:
@@ -130,7 +137,7 @@ class Width:
             took = time.perf_counter() - began
             with self._lock:
                 self._inside -= 1
-                if alone and self._wide:
+                if alone and self._wide and number == self._entered:
                     self._pace_s[wide] = 0.7 * self._pace_s.get(wide, took) + 0.3 * took
 
     def _prefer_wide(self) -> bool:

@@ -1,4 +1,4 @@
-"""Bytes under their own SHA-256, over fsspec: a local folder by default, S3, GCS or Azure by setting.
+"""Bytes under their own SHA-256, over fsspec: a local folder; object stores take the same calls.
 
 A location comes from settings, never from a request, and only four kinds are accepted: fsspec also
 opens http, ssh and chained addresses, none of which a blob store should.
@@ -96,6 +96,14 @@ class Blobs:
                 found.append(name)
         return found
 
+    def sweep_halves(self, *, older_than_s: float) -> None:
+        """Delete what writers left behind that died in the middle."""
+        limit = time.time() - older_than_s
+        for half in self._local.glob("??/.*") if self._local is not None else ():
+            with contextlib.suppress(OSError):
+                if half.stat().st_mtime <= limit:
+                    half.unlink()
+
     def check_space(self, need: int = 0) -> None:
         """Say no before the disk is really full; other storage has no edge that we could see.
 
@@ -129,6 +137,15 @@ class Blobs:
                 file.flush()
                 os.fsync(file.fileno())
             half.replace(target)
+            _sync_folder(target.parent)  # or a power cut could keep the row and lose the name
         except OSError:
             half.unlink(missing_ok=True)
             raise
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

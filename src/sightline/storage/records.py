@@ -1,14 +1,27 @@
-"""Stored results as rows. The owner is part of every query, so nobody reads another's by its id."""
+"""Stored results as rows. The owner is part of every query by id, so nobody reads another's."""
 
 import json
 import zlib
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, or_, select, update
 
 from sightline.errors import BadOption, NotFound
 from sightline.storage.kept import Draft, Page, Picture, Record, Search, Summary
 from sightline.storage.tables import blobs, labels, results
+
+_PLAIN: Final = ("id", "created", "source", "task", "model", "version", "width", "height", "min_score")
+_SUMMARY: Final = tuple(results.c[name] for name in (*_PLAIN, "counts"))
+"""What lists show; the payload of a picture full of masks is large."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How much is kept, the newest first; 0 is no limit."""
+
+    results: int = 0
+    bytes: int = 0
 
 
 def add(connection: Connection, draft: Draft, *, created: float, image: str, thumbnail: str) -> None:
@@ -49,10 +62,7 @@ def get(connection: Connection, owner: str, result_id: str) -> Record:
         select(results).where(results.c.id == result_id, results.c.owner == owner)
     ).one_or_none()
     if row is None:
-        raise NotFound(
-            f"There is no stored result {result_id[:64]!r}.",
-            next_step="It may have been deleted or have passed its retention; look at the picture again.",
-        )
+        raise _no_such(result_id)
     return Record(
         **_summary_fields(row),
         input_sha256=row.input_sha256,
@@ -64,7 +74,7 @@ def get(connection: Connection, owner: str, result_id: str) -> Record:
 
 def page(connection: Connection, owner: str, search: Search) -> Page:
     """The newest results that match, after the place where the page before ended."""
-    wanted = _matching(select(results), owner, search)
+    wanted = _matching(select(*_SUMMARY), owner, search)
     total = connection.execute(select(func.count()).select_from(wanted.subquery())).scalar_one()
     if search.before:
         created, result_id = _place(search.before)
@@ -83,19 +93,44 @@ def remove(connection: Connection, owner: str, result_id: str) -> list[str]:
     Raises:
         NotFound: No such id, or it is somebody else's.
     """
-    record = get(connection, owner, result_id)
+    pair = pictures(connection, owner, result_id)
     connection.execute(delete(results).where(results.c.id == result_id, results.c.owner == owner))
-    return [digest for digest in (record.image, record.thumbnail) if release(connection, digest)]
+    return [digest for digest in pair if release(connection, digest)]
 
 
-def expired(connection: Connection, *, before: float, keep: int) -> list[tuple[str, str]]:
-    """(owner, id) of rows older than ``before``, or beyond the newest ``keep``."""
-    old = connection.execute(select(results.c.owner, results.c.id).where(results.c.created < before)).all()
-    newest_first = select(results.c.owner, results.c.id).order_by(
-        results.c.created.desc(), results.c.id.desc()
-    )
-    surplus = connection.execute(newest_first.offset(keep)).all()
-    return sorted({(row.owner, row.id) for row in (*old, *surplus)})
+def pictures(connection: Connection, owner: str, result_id: str) -> tuple[str, str]:
+    """(image, thumbnail) digests of one result, without reading the rest of it.
+
+    Raises:
+        NotFound: No such id, or it is somebody else's.
+    """
+    both = select(results.c.image, results.c.thumbnail)
+    row = connection.execute(both.where(results.c.id == result_id, results.c.owner == owner)).one_or_none()
+    if row is None:
+        raise _no_such(result_id)
+    return row.image, row.thumbnail
+
+
+def expired(connection: Connection, *, before: float, quota: Quota) -> list[tuple[str, str]]:
+    """(owner, id) of rows older than ``before`` or beyond the quota, the oldest first.
+
+    A picture that several results show counts once, for the newest of them.
+    """
+    size = {row.digest: row.bytes for row in connection.execute(select(blobs.c.digest, blobs.c.bytes))}
+    names = (results.c.owner, results.c.id, results.c.created, results.c.image, results.c.thumbnail)
+    newest_first = select(*names).order_by(results.c.created.desc(), results.c.id.desc())
+    gone, total = [], 0
+    for number, row in enumerate(connection.execute(newest_first)):
+        total += size.pop(row.image, 0) + size.pop(row.thumbnail, 0)
+        many = quota.results and number >= quota.results
+        if row.created < before or many or (quota.bytes and total > quota.bytes):
+            gone.append((row.owner, row.id))
+    return gone[::-1]
+
+
+def all_digests(connection: Connection) -> set[str]:
+    """Of every blob that a row points to."""
+    return set(connection.execute(select(blobs.c.digest)).scalars())
 
 
 def known_input(connection: Connection, input_sha256: str) -> tuple[str, str] | None:
@@ -141,6 +176,13 @@ def is_claimed(connection: Connection, digest: str) -> bool:
     )
 
 
+def _no_such(result_id: str) -> NotFound:
+    return NotFound(
+        f"There is no stored result {result_id[:64]!r}.",
+        next_step="It may have been deleted or have passed its retention; look at the picture again.",
+    )
+
+
 def _matching(query: Select[Any], owner: str, search: Search) -> Select[Any]:
     query = query.where(results.c.owner == owner)
     if search.label:
@@ -162,5 +204,4 @@ def _place(cursor: str) -> tuple[float, str]:
 
 
 def _summary_fields(row: Row[Any]) -> dict[str, Any]:
-    names = ("id", "created", "source", "task", "model", "version", "width", "height", "min_score")
-    return {name: getattr(row, name) for name in names} | {"counts": json.loads(row.counts)}
+    return {name: getattr(row, name) for name in _PLAIN} | {"counts": json.loads(row.counts)}

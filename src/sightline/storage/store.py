@@ -7,14 +7,14 @@ picture that two results share is never deleted under the second one.
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
-from sightline.errors import StorageFull
+from sightline.errors import NotFound, StorageFull
 from sightline.settings import Settings
 from sightline.storage import records
 from sightline.storage.blobs import Blobs
@@ -30,12 +30,19 @@ class Store:
     """Results and pictures of one data folder. Thread-safe; several processes may share a folder."""
 
     def __init__(
-        self, folder: Path, *, retention_days: float = 0.0, results_max: int = 50_000, reserve_mb: int = 0
+        self,
+        folder: Path,
+        *,
+        retention_days: float = 0.0,
+        results_max: int = 50_000,
+        results_mb: float = 0.0,
+        reserve_mb: int = 0,
     ) -> None:
         """Open the folder's store; nothing is created on disk before the first use."""
         self._folder = folder
         self._retention_s = retention_days * _DAY_S
-        self._results_max = results_max
+        self._quota = records.Quota(results_max, int(results_mb * (1 << 20)))
+        self._closed = threading.Event()
         self._reserve_mb = reserve_mb
         self._engine: Engine | None = None
         self._blobs: Blobs | None = None
@@ -48,6 +55,7 @@ class Store:
             settings.data_path / "results",
             retention_days=settings.retention_days,
             results_max=settings.results_max,
+            results_mb=settings.results_mb,
             reserve_mb=settings.disk_reserve_mb,
         )
 
@@ -83,11 +91,11 @@ class Store:
 
     def image(self, result_id: str, *, owner: str = ME) -> Picture:
         """The stored copy: upright, without metadata."""
-        return self._picture(result_id, owner, lambda record: record.image)
+        return self._picture(result_id, owner, lambda pair: pair[0])
 
     def thumbnail(self, result_id: str, *, owner: str = ME) -> Picture:
         """A small copy for lists."""
-        return self._picture(result_id, owner, lambda record: record.thumbnail)
+        return self._picture(result_id, owner, lambda pair: pair[1])
 
     def pictures_of(self, input_sha256: str) -> tuple[Picture, Picture] | None:
         """(image, thumbnail) kept of the same input bytes, so that they are not made again."""
@@ -96,7 +104,12 @@ class Store:
             if found is None:
                 return None
             kinds = [records.media_type(connection, digest) for digest in found]
-        image, thumbnail = (Picture(self.blobs.get(d), kind) for d, kind in zip(found, kinds, strict=True))
+        try:
+            image, thumbnail = (
+                Picture(self.blobs.get(d), kind) for d, kind in zip(found, kinds, strict=True)
+            )
+        except NotFound:  # a file was lost, or is being deleted: making the pictures again heals it
+            return None
         return image, thumbnail
 
     def remove(self, result_id: str, *, owner: str = ME) -> None:
@@ -106,25 +119,35 @@ class Store:
             NotFound: No such id, or it is somebody else's.
         """
         with self._writing() as connection:
-            for digest in records.remove(connection, owner, result_id):
-                self.blobs.delete(digest)
+            freed = records.remove(connection, owner, result_id)
+        # Only now: a file that outlives its row is swept some day, a row that outlives its file is a lie.
+        self._delete_unclaimed(freed)
 
     def prune(self) -> int:
-        """Delete what has passed its retention or exceeds the count, and files that no row knows."""
+        """Delete what has passed its retention or exceeds a quota, and files that no row knows.
+
+        Ends early when the store is closed meanwhile; the rest is done next time.
+        """
         before = time.time() - self._retention_s if self._retention_s else 0.0
-        with self._writing() as connection:
-            gone = records.expired(connection, before=before, keep=self._results_max)
+        with self.engine.begin() as connection:
+            gone = records.expired(connection, before=before, quota=self._quota)
+        count = 0
         for owner, result_id in gone:
-            self.remove(result_id, owner=owner)
+            if self._closed.is_set():
+                return count
+            with suppress(NotFound):  # somebody else was faster
+                self.remove(result_id, owner=owner)
+                count += 1
         self._sweep()
-        return len(gone)
+        return count
 
     def expires(self, created: float) -> float | None:
         """When a result of that time will be pruned (Unix seconds); ``None``: never."""
         return created + self._retention_s if self._retention_s else None
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database; a prune that runs ends soon."""
+        self._closed.set()
         with self._opening:
             if self._engine is not None:
                 self._engine.dispose()
@@ -152,16 +175,28 @@ class Store:
         """For this user only: other people's eyes are not asked to look away."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def _picture(self, result_id: str, owner: str, choose: Callable[[Record], str]) -> Picture:
+    def _picture(self, result_id: str, owner: str, choose: Callable[[tuple[str, str]], str]) -> Picture:
         with self.engine.begin() as connection:
-            digest = choose(records.get(connection, owner, result_id))
+            digest = choose(records.pictures(connection, owner, result_id))
             kind = records.media_type(connection, digest)
         return Picture(self.blobs.get(digest), kind)
 
     def _sweep(self) -> None:
         """Files of writes that never came to a row (the process died in between)."""
-        for digest in self.blobs.digests(older_than_s=_ORPHAN_S):
-            with self._writing() as connection:
+        self.blobs.sweep_halves(older_than_s=_ORPHAN_S)
+        with self.engine.begin() as connection:
+            known = records.all_digests(connection)
+        suspects = [digest for digest in self.blobs.digests(older_than_s=_ORPHAN_S) if digest not in known]
+        for digest in suspects:
+            if not self._closed.is_set():
+                self._delete_unclaimed([digest])
+
+    def _delete_unclaimed(self, digests: list[str]) -> None:
+        """Under the write lock: between the look and the deletion nobody can claim one of them."""
+        if not digests:
+            return
+        with self._writing() as connection:
+            for digest in digests:
                 if not records.is_claimed(connection, digest):
                     self.blobs.delete(digest)
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from sightline.errors import BadOption
 from sightline.types import Ask
@@ -39,7 +39,7 @@ def options_of(query: bytes, fields: list[tuple[str, str]] | None = None) -> Opt
                 f"There is no option {name[:60]!r}.", next_step=f"The options are {', '.join(NAMES)}."
             )
         if name == "labels":
-            labels += [label.strip() for label in value.split(",") if label.strip()]
+            labels += labels_of(value)
         else:
             values.setdefault(name, value)
     ask = Ask(
@@ -61,6 +61,11 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
     if len(seen) != len(set(seen)):
         raise BadOption("The query gives an option twice.")
     return pairs
+
+
+def labels_of(text: str) -> list[str]:
+    """Labels separated by commas; a comma within one is written ``%2C``, a percent sign ``%25``."""
+    return [unquote(label.strip()) for label in text.split(",") if label.strip()]
 
 
 def score_of(text: str) -> float:

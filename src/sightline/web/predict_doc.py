@@ -38,7 +38,7 @@ PARAMETERS: Final[list[dict[str, Any]]] = [
     {
         "name": "labels",
         "in": "query",
-        "description": "Only these labels, comma separated or repeated.",
+        "description": "Only these labels, comma separated or repeated; a comma within one is `%2C`.",
         "schema": {"type": "array", "items": {"type": "string"}},
         "style": "form",
         "explode": True,

@@ -165,8 +165,8 @@ def problem_of(error: Exception, request_id: str) -> Problem:
 
 
 def _known(error: Exception) -> SightlineError:
-    if isinstance(error, SightlineError):
-        return error
+    if isinstance(error, SightlineError) and type(error) is not SightlineError:
+        return error  # of the bare kind are defects, whose words may hold paths
     if isinstance(error, RequestValidationError):
         return errors.BadOption(_first_complaint(error))
     if isinstance(error, HTTPException):

@@ -84,6 +84,7 @@ class _Server(uvicorn.Server):
             if not self._services.running and time.monotonic() > begun + _ANSWERING_S:
                 break
             await asyncio.sleep(0.02)
+        self.config.timeout_graceful_shutdown = max(1, round(end - time.monotonic()))  # what is left of it
         await super().shutdown(sockets)
 
     @contextlib.contextmanager

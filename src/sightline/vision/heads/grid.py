@@ -62,7 +62,7 @@ def choose_yolox(rows: Float32, need: Need, options: GridOptions) -> tuple[Index
     if rows.shape[1] != 5 + need.labels + options.first_label and not options.raw_ids:
         msg = f"YOLOX rows for {need.labels} labels have {5 + need.labels} numbers, got {rows.shape[1]}."
         raise ModelFailed(msg, next_step="Check the list of labels in model.json.")
-    bound = np.float32(max(need.min_score, 1e-6))
+    bound = np.float32(max(need.least, 1e-6))
     hopeful = np.flatnonzero(rows[:, 4] >= bound)  # class scores are at most 1
     strong = rows[hopeful]
     columns = label_columns(strong[:, 5:], need, options, "rows")
@@ -112,7 +112,7 @@ def read_fastestdet(outputs: Outputs, fit: Fit, need: Need, options: FastestDetO
     height, width = planes.shape[1:]
     rows = planes.reshape(planes.shape[0], -1)
     power = np.float32(options.power)
-    hopeful = np.flatnonzero(rows[0] >= max(need.min_score, 1e-6) ** (1 / options.power))
+    hopeful = np.flatnonzero(rows[0] >= max(need.least, 1e-6) ** (1 / options.power))
     strong = np.ascontiguousarray(rows[:, hopeful].T)
     columns = label_columns(np.maximum(strong[:, 5:], 0), need, options, "planes")
     factor = np.maximum(strong[:, 0], 0) ** power

@@ -57,6 +57,15 @@ class Need:
     masks: bool = True
     """False: the caller wants boxes only, so no mask need be computed."""
 
+    @property
+    def least(self) -> float:
+        """The lowest score that is *shown* as ``min_score``: answers have four decimals.
+
+        Otherwise 0.34996, shown as 0.35, would be in a stored answer that is filtered by what it shows and
+        not in a fresh one.
+        """
+        return self.min_score - 0.5e-4
+
 
 @dataclass(frozen=True, slots=True)
 class Reader:
@@ -138,7 +147,7 @@ def exp_size(x: Float32) -> Float32:
 
 def passes(score: Float32, label: Int64, need: Need) -> Index:
     """Rows that are strong enough and wanted (NaN never is)."""
-    good = (score >= need.min_score) & (score > 0) & (label >= 0)
+    good = (score >= need.least) & (score > 0) & (label >= 0)
     if need.wanted is not None:
         good &= np.isin(label, need.wanted)
     return np.flatnonzero(good)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sightline.errors import NotFound
+from sightline.errors import SightlineError
 from sightline.registry import Bundle
 from sightline.runtime.choose import Choice
 from sightline.web.endpoint import Endpoint
@@ -27,7 +27,7 @@ def list_models(request: Request) -> Response:
 def show_model(request: Request, name: str) -> Response:
     """Show one model: card, labels, input, versions, the engine that was chosen for it here, its speed."""
     services = services_of(request)
-    bundle = services.road.registry.resolve(name)
+    bundle = services.road.registry.find(name)
     manifest = bundle.manifest
     body = _summary(services, bundle, _default(services)) | {
         "versions": [other.version for other in services.road.registry.versions(bundle.name)],
@@ -80,7 +80,7 @@ def _trial(choice: Choice) -> list[dict[str, Any]]:
 def _default(services: Services) -> str:
     try:
         return services.road.registry.resolve(None).name
-    except NotFound:
+    except SightlineError:  # none yet, or it is damaged: then there is none
         return ""
 
 

@@ -1,6 +1,7 @@
 """Stored results: the record, its pictures, its exports, the history, and the end of it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -8,11 +9,13 @@ from fastapi import Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sightline.errors import NotFound
 from sightline.formats import coco, native, table, voc, yolo
 from sightline.storage.kept import Picture, Record, Search, Summary
 from sightline.types import Ask, Result
 from sightline.web.answer import drawn
 from sightline.web.endpoint import Endpoint
+from sightline.web.options import labels_of
 from sightline.web.routes.predict import drawn_type, json_response
 from sightline.web.schemas import HistoryBody, StoredBody
 from sightline.web.selection import select
@@ -20,7 +23,13 @@ from sightline.web.services import Services, services_of
 
 ResultId = Annotated[str, Path(max_length=64, description="The id of a result that was stored.")]
 MinScore = Annotated[float | None, Query(ge=0, le=1, description="Default: the stored threshold.")]
-Labels = Annotated[str | None, Query(max_length=4000, description="Only these labels, comma separated.")]
+Labels = Annotated[
+    str | None,
+    Query(
+        max_length=4000,
+        description="Only these labels, comma separated (a comma within one is `%2C`, encoded once more in an address).",
+    ),
+]
 
 _ONE: Final = "/api/v1/results/{result_id:result}"
 _PLACE: Final = r"^([0-9]{1,12}(\.[0-9]{1,9})?_[0-9A-Za-z_-]{1,64})?$"
@@ -64,15 +73,22 @@ def show_thumbnail(request: Request, result_id: ResultId) -> Response:
     return _picture(services_of(request).store.thumbnail(result_id))
 
 
-def show_annotated(
+async def show_annotated(
     request: Request, result_id: ResultId, min_score: MinScore = None, labels: Labels = None
 ) -> Response:
     """Show the picture with everything drawn on it; JPEG, or PNG for `Accept: image/png`."""
     services = services_of(request)
-    result = _shown(services, result_id, min_score, labels)
     kind = drawn_type(request.headers.get("accept", "").encode("latin-1", "replace")) or "image/jpeg"
-    picture = services.store.image(result_id)
-    data = drawn(services, picture, result, kind)
+
+    def draw() -> tuple[Result, bytes]:
+        result = _shown(services, result_id, min_score, labels)
+        return result, drawn(services, services.store.image(result_id), result, kind)
+
+    with services.road.enter() as call:  # drawing takes a decoder as looking does, and waits in the same line
+        outcome = (await services.run(request.receive, [draw], call))[0]
+    if isinstance(outcome, Exception):
+        raise outcome
+    result, data = outcome
     name = f"{_stem(result)}-annotated.{kind.removeprefix('image/').replace('jpeg', 'jpg')}"
     return Response(data, media_type=kind, headers=_FRESH | {"vary": "Accept"} | _named(name, "inline"))
 
@@ -109,17 +125,18 @@ EXPORTS: Final[dict[str, tuple[str, Callable[[Result], str]]]] = {
 
 def _shown(services: Services, result_id: str, min_score: float | None, labels: str | None) -> Result:
     record = services.store.get(result_id)
-    wanted = frozenset(name.strip() for name in labels.split(",") if name.strip()) if labels else None
+    wanted = frozenset(labels_of(labels)) if labels else None
     ask = Ask(min_score=record.min_score if min_score is None else min_score, labels=wanted)
     return native.from_json(select(dict(record.payload), ask), labels=_label_names(services, record))
 
 
 def _label_names(services: Services, record: Record) -> tuple[str, ...]:
     """All labels of the model, as long as the same weights are still here; else those that occur."""
-    digest = record.payload["model"]["digest"]
-    for bundle in services.road.registry.list():
-        if bundle.digest == digest:
-            return bundle.labels
+    model = record.payload["model"]
+    with suppress(NotFound):
+        for bundle in services.road.registry.versions(model["name"]):
+            if bundle.digest == model["digest"]:
+                return bundle.labels
     return ()
 
 

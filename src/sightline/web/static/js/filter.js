@@ -63,11 +63,11 @@ export function whereIs([x1, y1, x2, y2], width, height) {
 /** The query that makes the server's downloads match the screen. */
 export function filterQuery(result, { min, hidden }) {
   const query = new URLSearchParams();
-  query.set("min_score", String(Math.round(min * 1000) / 1000));
+  query.set("min_score", String(Math.floor(min * 10000 + 1e-6) / 10000));
   if (hidden.size) {
     const shown = new Set(result.predictions.map((item) => item.label).filter((label) => !hidden.has(label)));
-    // The server reads no labels as all of them; nothing at all is a threshold that nothing reaches.
-    if (shown.size) query.set("labels", [...shown].join(","));
+    // The server reads no labels as all of them; nothing at all is a threshold that next to nothing reaches.
+    if (shown.size) query.set("labels", [...shown].map(encodeURIComponent).join(","));
     else query.set("min_score", "1");
   }
   return query;

@@ -15,6 +15,15 @@ export const PLACES = [
 ];
 const LOST = { id: "lost", load: () => import("./places/lost.js") };
 
+/** A broken escape is no reason for a blank page: the place says that there is nothing. */
+export function readable(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 let main;
 let leave = null;
 let turn = 0;
@@ -64,6 +73,8 @@ function unreachable(root) {
 async function show({ focus, handoff = null }) {
   const mine = ++turn;
   const place = PLACES.find((candidate) => candidate.pattern.test(location.pathname)) ?? LOST;
+  leave?.(); // its keys must not act for the place that comes
+  leave = null;
   let module;
   try {
     module = await place.load();
@@ -71,13 +82,12 @@ async function show({ focus, handoff = null }) {
     module = { open: unreachable };
   }
   if (mine !== turn) return;
-  leave?.();
   const controller = new AbortController();
   leave = () => controller.abort();
   const root = document.createElement("div");
   root.className = `place place-${place.id}`;
   const params = place.pattern?.exec(location.pathname)?.groups ?? {};
-  const decoded = Object.fromEntries(Object.entries(params).map(([key, value]) => [key, decodeURIComponent(value)]));
+  const decoded = Object.fromEntries(Object.entries(params).map(([key, value]) => [key, readable(value)]));
   module.open(root, { params: decoded, query: new URLSearchParams(location.search), handoff, signal: controller.signal });
   main.replaceChildren(root);
   for (const listener of listeners) listener(place);

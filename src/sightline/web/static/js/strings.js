@@ -32,7 +32,7 @@ const TEXT = {
   "look.credit": "Picture credits",
   "look.batch": { one: "{n} picture", other: "{n} pictures" },
   "look.batch.clear": "Clear this list",
-  "look.private": "Pictures stay on this machine. They are kept for the history until you delete them.",
+  "look.private": "Pictures stay on this machine. They are kept for the history until you delete them or their time is over.",
   "look.open.sample": "Look at: {title}. {found}",
 
   "work.sending": "Sending, {percent}",
@@ -143,7 +143,7 @@ const TEXT = {
   "history.search": "Search by label or file name",
   "history.placeholder": "dog, person, cup…",
   "history.empty": "Nothing seen yet",
-  "history.empty.text": "Every picture you look at is kept here until you delete it.",
+  "history.empty.text": "Every picture you look at is kept here until you delete it or its time is over.",
   "history.none": "Nothing found for “{label}”",
   "history.none.text": "Search for a whole label, such as dog, or a part of a file’s name.",
   "history.clear": "Show everything",

@@ -10,20 +10,40 @@ import { problemBox } from "./problem.js";
 const AT_ONCE = 2;
 const NOBODY = new Set();
 
-/** @returns {HTMLElement} a list that fills itself until `signal` aborts */
-export function batch(files, model, signal) {
+let current = null;
+
+/** @returns {HTMLElement | null} the list that was begun last, still filling or full, unless it was cleared */
+export function lastBatch() {
+  return current?.root ?? null;
+}
+
+/**
+ * A list that fills itself until it is cleared or another one begins; it outlives the place where it began,
+ * so that opening one result does not cost the others.
+ * @returns {HTMLElement}
+ */
+export function batch(files, model) {
+  current?.stop.abort();
+  const stop = new AbortController();
+  const { signal } = stop;
+  const clear = () => {
+    stop.abort();
+    current = null;
+    root.remove();
+  };
   const cards = files.map((file) => card(file));
   const root = h(
     "section",
     { class: "batch", "aria-labelledby": "batch-title" },
-    h("div", { class: "samples-head" }, h("h2", { id: "batch-title" }, t("look.batch", { n: files.length })), h("button", { class: "button plain", type: "button", onclick: () => root.remove() }, t("look.batch.clear"))),
+    h("div", { class: "samples-head" }, h("h2", { id: "batch-title" }, t("look.batch", { n: files.length })), h("button", { class: "button plain", type: "button", onclick: clear }, t("look.batch.clear"))),
     h("ul", { class: "batch-list" }, cards.map(({ element }) => element)),
   );
   const waiting = [...cards];
   const worker = async () => {
-    while (waiting.length && !signal.aborted && (root.isConnected || waiting.length === cards.length)) await waiting.shift().run(model(), signal);
+    while (waiting.length && !signal.aborted) await waiting.shift().run(model(), signal);
   };
   setTimeout(() => Array.from({ length: AT_ONCE }, worker));
+  current = { root, stop };
   return root;
 }
 

@@ -79,7 +79,7 @@ function fromTransfer(transfer) {
     return true;
   }
   const text = (transfer.getData("text/uri-list") || transfer.getData("text/plain")).trim();
-  if (!/^https?:\/\/\S+$/.test(text)) return false;
+  if (!/^https?:\/\/\S+$/.test(text) || !URL.canParse(text)) return false;
   announce(text);
   take({ address: text });
   return true;

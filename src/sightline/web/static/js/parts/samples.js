@@ -71,7 +71,13 @@ function card(sample, onopen) {
     bytes ??= await fetchPicture(sample.url, signal);
     return new File([bytes], sample.url.split("/").pop(), { type: bytes.type });
   };
-  button.addEventListener("click", async () => onopen(await file()));
+  button.addEventListener("click", async () => {
+    try {
+      onopen(await file());
+    } catch {
+      caption.textContent = t("look.samples.failed");
+    }
+  });
   return {
     element: h("li", { class: "sample" }, button),
     forget() {

@@ -1,7 +1,7 @@
 /** Look: drop, paste, choose, an address or a sample; one picture goes straight to its result, several make a list. */
 
 import { h, icon } from "../dom.js";
-import { batch } from "../parts/batch.js";
+import { batch, lastBatch } from "../parts/batch.js";
 import { choose, onPictures } from "../parts/intake.js";
 import { modelPicker } from "../parts/model-picker.js";
 import { samples } from "../parts/samples.js";
@@ -16,13 +16,13 @@ export function open(root, { handoff, signal }) {
     model = chosen;
     sampleStrip.lookWith(chosen);
   });
-  const list = h("div", { class: "batch-room" });
+  const list = h("div", { class: "batch-room" }, lastBatch());
 
   function take({ files = [], address, model: asked }) {
     if (address || files.length === 1) {
       working(root, { file: files[0], address, model: asked ?? model, signal, back: show });
     } else if (files.length) {
-      list.replaceChildren(batch(files, () => model, signal));
+      list.replaceChildren(batch(files, () => model));
       list.scrollIntoView({ block: "nearest" });
     }
   }
@@ -45,7 +45,7 @@ function intake(take) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const address = field.value.trim();
-    const good = /^https?:\/\/[^\s/]+/.test(address);
+    const good = /^https?:\/\/[^\s/]+/.test(address) && URL.canParse(address);
     wrong.textContent = good || !address ? "" : t("look.address.bad");
     field.setAttribute("aria-invalid", String(Boolean(wrong.textContent)));
     if (good) take({ address });

@@ -14,7 +14,7 @@ import { problemBox } from "../parts/problem.js";
 import { copyMenu, deleteButton, downloadMenu } from "../parts/share.js";
 import { Stage } from "../parts/stage.js";
 import { tools } from "../parts/tools.js";
-import { go, setQuery } from "../router.js";
+import { go, readable, setQuery } from "../router.js";
 import { describe, percent, t } from "../strings.js";
 
 const TOP_CLASSES = 5;
@@ -54,7 +54,7 @@ function startState(result, query) {
   const min = Number.parseFloat(query.get("min"));
   const labels = query.get("labels");
   const all = new Set(result.predictions.map((item) => item.label));
-  const kept = labels === null ? all : new Set(labels.split(","));
+  const kept = labels === null ? all : new Set(labels.split(",").map(readable));
   return {
     min: Number.isFinite(min) && query.has("min") ? Math.min(1, Math.max(0, min / 100)) : result.task === "classify" ? 0 : result.minScore,
     hidden: new Set([...all].filter((label) => !kept.has(label))),
@@ -103,8 +103,8 @@ function build(root, { query, handoff, signal, around }, json) {
 
   function remember() {
     const query_ = new URLSearchParams();
-    if (Math.abs(state.min - (isClasses ? 0 : result.minScore)) > 0.004) query_.set("min", Math.round(state.min * 100));
-    if (state.hidden.size) query_.set("labels", [...new Set(result.predictions.map((item) => item.label))].filter((label) => !state.hidden.has(label)).join(","));
+    if (Math.abs(state.min - (isClasses ? 0 : result.minScore)) > 0.0004) query_.set("min", Math.floor(state.min * 1000 + 1e-6) / 10);
+    if (state.hidden.size) query_.set("labels", [...new Set(result.predictions.map((item) => item.label))].filter((label) => !state.hidden.has(label)).map(encodeURIComponent).join(","));
     clearTimeout(remember.timer);
     remember.timer = setTimeout(() => setQuery(`/r/${result.id}`, query_), 200);
   }
