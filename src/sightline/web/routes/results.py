@@ -27,7 +27,7 @@ Labels = Annotated[
     str | None,
     Query(
         max_length=4000,
-        description="Only these labels, comma separated (a comma within one is `%2C`, encoded once more in an address).",
+        description="Only these labels, comma separated; a comma within one is `%2C` (`tench%252C Tinca`).",
     ),
 ]
 
