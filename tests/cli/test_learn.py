@@ -33,7 +33,8 @@ def test_train_judge_add_and_use(run: Run, toy: Path, tmp_path: Path) -> None:
     assert "AP" in run("models", "show", "toy", "--card").stdout
     assert "Small squares" in run("models", "show", "toy").stdout
 
-    again = run("train", toy / "toy.toml", *words)
+    again = run("train", toy / "toy.toml", *words, "--add")
+    assert "Imported toy@2" in again.stdout, "a version is not overwritten, and the training is not lost"
     assert "epoch" not in again.stdout.replace("optimiser.epochs", "")
     assert f"Wrote {tmp_path / 'run' / 'bundle'}" in again.stdout
 
@@ -64,7 +65,7 @@ def test_without_torch_it_says_what_to_install(run: Run, monkeypatch: pytest.Mon
     for words in (["train", "everyday"], ["models", "export-torchvision"]):
         done = run(*words)
         assert done.exit_code == 2
-        assert "sightline[train]" in done.stderr
+        assert "extra `train`" in done.stderr
         assert "sightline.training" not in done.stderr
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sightline.errors import BadOption
+from sightline.errors import BadOption, NotFound
 from sightline.evaluation.data import BoxSet, ClassSet, open_dataset
 
 
@@ -42,6 +42,22 @@ def test_coco_finds_its_pictures_and_completes_its_marks(coco: Path) -> None:
     assert [p.truth for p in opened.pictures] == list(range(91, 101))
     assert opened.pictures[0].read() == jpeg(9)
     assert all(mark["iscrowd"] == 0 for mark in opened.dataset["annotations"])
+
+
+def test_a_picture_that_is_not_there_is_named(coco: Path) -> None:
+    (coco.parent.parent / "images" / "val" / "0.jpg").unlink()
+    with pytest.raises(NotFound, match=r"0\.jpg"):
+        open_dataset(coco).pictures[-1].read()
+
+
+def test_areas_that_are_not_said_are_computed(coco: Path) -> None:
+    words = json.loads(coco.read_text())
+    for mark in words["annotations"]:
+        del mark["area"]
+    coco.write_text(json.dumps(words))
+    opened = open_dataset(coco)
+    assert isinstance(opened, BoxSet)
+    assert {mark["area"] for mark in opened.dataset["annotations"]} == {16}
 
 
 def test_coco_keeps_a_spread_of_pictures_and_only_their_marks(coco: Path) -> None:

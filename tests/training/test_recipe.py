@@ -37,10 +37,21 @@ def test_overrides_reach_into_tables(recipe: Path) -> None:
         ({"optimiser.rate": -1}, "optimiser.rate"),
         ({"network.kind": "magic"}, "network.kind"),
         ({"name": "Not A Name"}, "name"),
+        ({"input.width": 640}, "square"),
+        ({"input.color": "BGR"}, "RGB"),
         ({"seed.deeper": 1}, "no table"),
         ({"optimiser.rate": float("nan")}, "optimiser.rate"),
     ],
-    ids=["unknown key", "negative", "unknown network", "bad name", "through a value", "not a number"],
+    ids=[
+        "unknown key",
+        "negative",
+        "unknown network",
+        "bad name",
+        "not square",
+        "other colours",
+        "through a value",
+        "not a number",
+    ],
 )
 def test_wrong_values_are_named(recipe: Path, overrides: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):

@@ -11,9 +11,11 @@ def need_torch(command: str) -> None:
     Raises:
         ConfigError: torch or torchvision is not installed.
     """
-    missing = [name for name in ("torch", "torchvision") if find_spec(name) is None]
+    missing = [
+        name for name in ("torch", "torchvision", "onnxscript", "pycocotools") if find_spec(name) is None
+    ]
     if missing:
         raise ConfigError(
             f"`sightline {command}` needs {' and '.join(missing)}, which the core install leaves out.",
-            next_step="Use .venv-dev, which `make test` makes, or `pip install 'sightline[train]'`.",
+            next_step="Use .venv-dev/bin/sightline, which `make test` makes, or install the extra `train`.",
         )

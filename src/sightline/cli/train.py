@@ -68,9 +68,11 @@ def command(
     click.echo(f"Wrote {folder}")
     if add:
         from sightline.registry import Registry  # noqa: PLC0415
-        from sightline.serving.importer import import_model  # noqa: PLC0415
+        from sightline.serving.importer import free_version, import_model  # noqa: PLC0415
 
-        bundle = import_model(folder, Registry(settings), settings).bundle
+        registry = Registry(settings)
+        hints = {"version": free_version(registry, plan.name, plan.version)}
+        bundle = import_model(folder, registry, settings, **hints).bundle
         click.echo(f"Imported {bundle.reference}. Try it: sightline predict PHOTO --model {bundle.name}")
 
 

@@ -3,12 +3,13 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from sightline.errors import BadOption
+from sightline.errors import BadOption, NotFound
 from sightline.vision import codec
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
@@ -75,7 +76,7 @@ def _coco(path: Path, pictures: Path | None, first: int) -> BoxSet:
         ids = {item["id"] for item in images}
         folder = pictures or _beside(path, images[0]["file_name"])
         marks = [
-            mark | {"iscrowd": mark.get("iscrowd", 0)}
+            mark | {"iscrowd": mark.get("iscrowd", 0), "area": mark.get("area", _area(mark["bbox"]))}
             for mark in dataset["annotations"]
             if mark["image_id"] in ids
         ]
@@ -83,11 +84,26 @@ def _coco(path: Path, pictures: Path | None, first: int) -> BoxSet:
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise BadOption(f"{path.name} is no COCO annotation file: {type(error).__name__} {error}.") from error
     found = tuple(
-        Picture(item["file_name"], (folder / item["file_name"]).read_bytes, item["id"]) for item in images
+        Picture(item["file_name"], partial(_bytes_of, folder / item["file_name"]), item["id"])
+        for item in images
     )
     kept = {"images": images, "annotations": marks, "categories": categories}
     home = path.parent.parent.name if path.parent.name == "annotations" else ""
     return BoxSet(f"{home}/{path.stem}".lstrip("/"), found, kept)
+
+
+def _area(box: list[float]) -> float:
+    return float(box[2] * box[3])
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise NotFound(
+            f"The data set names {path.name}, which cannot be read: {error.strerror}.",
+            next_step="Say where the pictures are with --pictures.",
+        ) from error
 
 
 def _beside(path: Path, name: str) -> Path:

@@ -102,10 +102,17 @@ def _with_version(manifest: Manifest, registry: Registry) -> Manifest:
     for old in taken:
         if _same(old.manifest, manifest):
             return old.manifest
-    if manifest.version not in {old.version for old in taken}:
-        return manifest
-    numbers = [int(old.version) for old in taken if old.version.isdigit()]
-    return manifest.model_copy(update={"version": str(max(numbers, default=0) + 1)})
+    return manifest.model_copy(update={"version": free_version(registry, manifest.name, manifest.version)})
+
+
+def free_version(registry: Registry, name: str, wanted: str) -> str:
+    """``wanted``, or the number after the largest if the name has such a version already."""
+    try:
+        taken = {old.version for old in registry.versions(name)}
+    except NotFound:
+        return wanted
+    numbers = [int(version) for version in taken if version.isdigit()]
+    return wanted if wanted not in taken else str(max(numbers, default=0) + 1)
 
 
 def _same(old: Manifest, new: Manifest) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sightline.errors import ConfigError
 from sightline.manifest import NAME_PATTERN, VERSION_PATTERN, InputContract, Thresholds
@@ -102,6 +102,10 @@ class Bundle(_Frozen):
     limits: tuple[str, ...] = Field(default=(), description="One sentence per known weakness.")
 
 
+_STRIDE = 32
+"""Pixels of the coarsest cell."""
+
+
 class Recipe(_Frozen):
     """One training run."""
 
@@ -119,6 +123,15 @@ class Recipe(_Frozen):
     augment: Augment = Augment()
     loss: Weights = Weights()
     bundle: Bundle
+
+    @model_validator(mode="after")
+    def _input_is_what_training_sees(self) -> "Recipe":
+        """The network sees letterboxed squares, RGB from 0 to 255; it cannot be served otherwise."""
+        seen = InputContract(tensor=self.input.tensor, width=self.input.width, height=self.input.width)
+        if self.input != seen or self.input.width % _STRIDE:
+            msg = f"input must be square, in steps of {_STRIDE}, and otherwise the default (RGB, letterbox)."
+            raise ValueError(msg)
+        return self
 
     def path(self, relative: str) -> Path:
         """A path of the recipe, from the working directory."""

@@ -23,6 +23,7 @@ export function toResult(json) {
     decision: json.decision ?? null,
     engine: json.engine ?? "",
     timing: json.timing_ms ?? {},
+    expires: json.expires ? new Date(json.expires) : null,
     created: json.created ? new Date(json.created) : new Date(),
   };
 }

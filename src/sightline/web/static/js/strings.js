@@ -116,6 +116,7 @@ const TEXT = {
   "result.size": "Picture",
   "result.size.value": "{width} × {height} pixels",
   "result.seen": "Seen",
+  "result.expires": "Kept until",
   "result.time": "Time",
   "result.time.value": "{ms} ms",
   "result.id": "Id",

@@ -12,6 +12,7 @@ export function details(result) {
     result.engine && [t("result.engine"), result.engine],
     [t("result.size"), t("result.size.value", { width: result.width, height: result.height })],
     [t("result.seen"), h("time", { datetime: result.created.toISOString(), title: fullTime(result.created) }, ago(result.created))],
+    result.expires && [t("result.expires"), h("time", { datetime: result.expires.toISOString() }, fullTime(result.expires))],
     total > 0 && [t("result.time"), [milliseconds(total), timeBar(result.timing)]],
     result.model.digest && [t("result.digest"), h("span", { class: "code", title: result.model.digest }, result.model.digest.replace("sha256:", "").slice(0, 12))],
     [t("result.id"), h("span", { class: "code" }, result.id)],
