@@ -60,3 +60,12 @@ def test_models_are_completed(run: Run, yolox_data: object) -> None:
     }
     done = run(data=yolox_data, env=words)
     assert done.stdout.strip() == "plain,yolox-nano"
+
+
+def test_sources_are_completed_by_the_shell_itself(run: Run) -> None:
+    words = {
+        "COMP_WORDS": "sightline predict READ",
+        "COMP_CWORD": "2",
+        "_SIGHTLINE_COMPLETE": "bash_complete",
+    }
+    assert run(env=words).stdout.strip() == "file,READ"

@@ -1,9 +1,14 @@
 """``sightline completion SHELL``."""
 
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import CompletionItem, get_completion_class
 
 VARIABLE = "_SIGHTLINE_COMPLETE"
+
+
+def files(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The shell's own file names, for arguments that may also be addresses, patterns or ``-``."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 @click.command(name="completion")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from sightline.cli.completion import files
 from sightline.cli.exits import ExitCode
 from sightline.cli.options import with_settings
 from sightline.errors import BadOption
@@ -13,11 +14,13 @@ FORMATS = ("table", "json", "csv", "coco", "yolo", "voc")
 
 
 @click.command(name="predict")
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...", shell_complete=files)
 @with_settings("model", "engine", "precision", "threads")
 @click.option("--min-score", type=click.FloatRange(0, 1), help="Leave out what scores less.")
 @click.option("--max-results", type=click.IntRange(1, 1000), help="Most things per picture.")
-@click.option("--labels", metavar="A,B", help="Only these labels, comma separated.")
+@click.option(
+    "--labels", metavar="A,B", help="Only these labels, comma separated; a comma within one is %2C."
+)
 @click.option("--format", "kind", type=click.Choice(FORMATS), help="How to answer.  [default: table]")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option(
@@ -52,7 +55,9 @@ def command(
         raise BadOption(
             f"--json and --format {kind} contradict each other.", next_step="Give one of the two."
         )
-    wanted = frozenset(label.strip() for label in labels.split(",") if label.strip()) if labels else None
+    from sightline.formats.text import labels_of  # noqa: PLC0415 - brings numpy
+
+    wanted = frozenset(labels_of(labels)) if labels else None
     order = Order(sources, Ask(min_score, max_results, wanted), "json" if as_json else kind or "table", save)
     if look_at(order, settings):
         ctx.exit(int(ExitCode.SOME_FAILED))

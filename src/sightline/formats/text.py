@@ -1,6 +1,7 @@
 """A result in words: ``2 people and a dog``."""
 
 from collections import Counter
+from urllib.parse import unquote
 
 from sightline.types import Classification, Result, Segments
 
@@ -53,3 +54,8 @@ def plural(label: str) -> str:
     if lower.endswith("y") and lower[-2:-1] not in "aeiou":
         return label[:-1] + "ies"
     return label + "s"
+
+
+def labels_of(text: str) -> list[str]:
+    """Labels separated by commas; a comma within one is written ``%2C``, a percent sign ``%25``."""
+    return [unquote(label.strip()) for label in text.split(",") if label.strip()]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageOps
 
 from sightline.errors import BadOption
 from sightline.training.recipe import Augment, Recipe, Source
@@ -85,7 +85,7 @@ def _wanted(source: Source, url: str) -> bool:
 
 def _example(folder: Path, source: Source, item: dict, marks: list, category: dict[int, int]) -> Example:  # type: ignore[type-arg]
     with Image.open(folder / item["file_name"]) as opened:
-        picture = opened.convert("RGB")
+        picture = ImageOps.exif_transpose(opened).convert("RGB")  # annotations speak of the upright picture
     shrink = min(1.0, LONGEST / max(picture.size))
     if shrink < 1:
         picture = picture.resize(

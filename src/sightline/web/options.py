@@ -3,9 +3,10 @@
 import math
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from sightline.errors import BadOption
+from sightline.formats.text import labels_of
 from sightline.types import Ask
 
 NAMES: Final = ("model", "min_score", "max_results", "labels", "store")
@@ -61,11 +62,6 @@ def _pairs(query: bytes) -> list[tuple[str, str]]:
     if len(seen) != len(set(seen)):
         raise BadOption("The query gives an option twice.")
     return pairs
-
-
-def labels_of(text: str) -> list[str]:
-    """Labels separated by commas; a comma within one is written ``%2C``, a percent sign ``%25``."""
-    return [unquote(label.strip()) for label in text.split(",") if label.strip()]
 
 
 def score_of(text: str) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import click
 
+from sightline.cli.completion import files
 from sightline.cli.options import with_settings
 from sightline.cli.terminal import clean, columns, size
 from sightline.errors import SightlineError
@@ -12,7 +13,7 @@ from sightline.settings import Settings
 
 @click.command(name="quantize")
 @click.argument("reference", metavar="NAME")
-@click.argument("pictures", nargs=-1, required=True, metavar="PICTURES...")
+@click.argument("pictures", nargs=-1, required=True, metavar="PICTURES...", shell_complete=files)
 @with_settings()
 @click.option("--name", help="What the int8 model shall be called.  [default: NAME-int8]")
 @click.option(

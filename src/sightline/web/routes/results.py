@@ -11,11 +11,11 @@ from starlette.responses import Response
 
 from sightline.errors import NotFound
 from sightline.formats import coco, native, table, voc, yolo
+from sightline.formats.text import labels_of
 from sightline.storage.kept import Picture, Record, Search, Summary
 from sightline.types import Ask, Result
 from sightline.web.answer import drawn
 from sightline.web.endpoint import Endpoint
-from sightline.web.options import labels_of
 from sightline.web.routes.predict import drawn_type, json_response
 from sightline.web.schemas import HistoryBody, StoredBody
 from sightline.web.selection import select
