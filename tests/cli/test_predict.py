@@ -211,6 +211,7 @@ def test_ctrl_c_ends_it_cleanly(
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - before any thread of the child
         env=os.environ | {"SIGHTLINE_DATA_DIR": str(yolox_data)},
     )
     assert child.stdout is not None
@@ -233,6 +234,7 @@ def test_ctrl_c_ends_a_command_that_waits_for_standard_input(yolox_data: Path) -
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - before any thread of the child
         env=os.environ | {"SIGHTLINE_DATA_DIR": str(yolox_data)},
     )
     with child:
@@ -240,6 +242,11 @@ def test_ctrl_c_ends_a_command_that_waits_for_standard_input(yolox_data: Path) -
         time.sleep(2)
         os.killpg(child.pid, signal.SIGINT)
         assert child.wait(5) == 130, "standard input is still open"
+
+
+def _hear_ctrl_c() -> None:
+    """A shell's background jobs, which tests may run in, ignore the signal, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _group_lives(group: int) -> bool:
