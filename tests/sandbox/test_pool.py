@@ -112,6 +112,19 @@ def test_nothing_can_be_opened_inside(pool: Pool) -> None:
     assert pool.call(os.getenv, "HOME") is None
 
 
+def test_nothing_can_be_opened_inside_a_child_of_a_process_with_few_files() -> None:
+    """Free numbers under the limit of descriptors would be as good as no limit."""
+    program = (
+        "import os\nfrom sightline.sandbox import ChildDied, Limits, Pool\npool = Pool(1, [], Limits())\n"
+        "try:\n    print(pool.call(os.open, '/etc/passwd', 0))\n"
+        "except ChildDied as error:\n    print(error.message)\npool.close()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert "Too many open files" in done.stdout
+
+
 def test_a_full_pool_says_busy_in_time() -> None:
     pool = Pool(1, MODULES, Limits(), wait_s=0.2)
     try:

@@ -105,6 +105,7 @@ class Registry:
             raise
         mark = (state.st_size, state.st_mtime_ns, state.st_ino)
         if self._proven.get(_key(bundle)) != mark:
+            self._proven.pop(_key(bundle), None)
             bundle.verify()
             self._proven[_key(bundle)] = mark
 

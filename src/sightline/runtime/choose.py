@@ -142,7 +142,7 @@ def _measure_in_child(path: Path, manifest: Manifest, settings: Settings) -> Cho
     order = {"path": str(path), "manifest": manifest.model_dump_json(), "settings": _knobs(settings)}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "sightline.runtime.measure"],
+            [sys.executable, "-P", "-m", "sightline.runtime.measure"],
             input=json.dumps(order),
             capture_output=True,
             text=True,

@@ -113,6 +113,8 @@ class _Walk:
         self.local = {(function.domain, function.name) for function in model.functions}
         self.graph(model.graph, 0)
         for function in model.functions:
+            for attribute in function.attribute_proto:  # defaults, which may hold tensors and graphs too
+                self.attribute(attribute, 1)
             for node in function.node:
                 self.node(node, 1)
         return self.nodes, self.tensors, self.parameters, self.operators
@@ -140,10 +142,13 @@ class _Walk:
             )
         self.operators.add(_clean(node.op_type))
         for attribute in node.attribute:
-            for tensor in _tensors(attribute):
-                self.tensor(tensor)
-            for graph in _graphs(attribute):
-                self.graph(graph, depth + 1)
+            self.attribute(attribute, depth)
+
+    def attribute(self, attribute: Any, depth: int) -> None:
+        for tensor in _tensors(attribute):
+            self.tensor(tensor)
+        for graph in _graphs(attribute):
+            self.graph(graph, depth + 1)
 
     def tensor(self, tensor: Any) -> int:
         self.tensors += 1

@@ -135,7 +135,7 @@ def _try(path: Path, manifest: Manifest, truth: tuple[Tensor, Outputs], plan: Pl
 def _batched_difference(engine: Engine, tensor: Tensor, manifest: Manifest) -> float:
     """Does a picture get the same answer in company? Some graphs say so in their shapes and do not."""
     alone = engine.run(tensor)
-    other = 0.5 * tensor[:, ..., ::-1].copy()
+    other = (tensor[:, ..., ::-1] * 0.5).astype(tensor.dtype)
     together = engine.run(_repeat(tensor, 2, other))
     if any(value.ndim == 0 or len(value) != 2 for value in together.values()):
         return float("inf")

@@ -90,7 +90,11 @@ def _child(control: socket.socket, handed: list[int], memory_mb: int, nursery_pi
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):  # decoders print warnings about what they read
         os.dup2(null, fd)
-    os.close(null)
+    for fd in range(3, max(handed)):  # the limit below is a number: holes under it could be opened
+        if fd not in (*handed, null):
+            os.dup2(null, fd)
+    if null > max(handed):
+        os.close(null)
     channel = Channel(socket.socket(fileno=handed[0]), handed[1])
     _limit(memory_mb, descriptors=max(handed) + 1)
     while True:

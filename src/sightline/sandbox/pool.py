@@ -202,7 +202,7 @@ class Pool:
         with self._changed:
             if not self._closed:
                 self._idle.append(child)
-                self._changed.notify()
+                self._changed.notify_all()  # the tidier waits here too
                 if self._count > 1 and self._tidier is None:
                     self._tidier = threading.Thread(target=self._tidy, name="sightline-decoders", daemon=True)
                     self._tidier.start()
@@ -219,7 +219,7 @@ class Pool:
     def _forget(self) -> None:
         with self._changed:
             self._count -= 1
-            self._changed.notify()
+            self._changed.notify_all()  # the tidier waits here too
 
     def _tidy(self) -> None:
         """Send children home that had nothing to do for a while; ends when one is left."""

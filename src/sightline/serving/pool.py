@@ -70,11 +70,12 @@ class ModelPool:
         bundle = self._registry.resolve(name)
         key = _key(bundle)
         loaded = self._loaded.get(key)
+        exact = name is not None and "@" in name
         if loaded is None:
-            exact = name is not None and "@" in name
             before = None if exact else self._loaded.get(self._serving.get(bundle.name, ""))
             loaded = self._swap(before, bundle) if before else self._load_once(bundle)
-        self._serving.setdefault(bundle.name, key)
+        if not exact:  # whoever asked for one version says nothing about which one is the rule
+            self._serving[bundle.name] = _key(loaded.bundle)
         loaded.used = time.monotonic()
         return loaded
 

@@ -89,7 +89,7 @@ def trial(path: Path, manifest: Manifest) -> TrialReport:
     """
     heads.check(manifest)
     canvases = [preprocess.fit(frame, manifest.input) for frame in _pictures()]
-    engine = _open(path)
+    engine = _open(path, manifest.input.tensor)
     try:
         tensors = [_tensor(canvas, manifest) for canvas in canvases]
         answers = []
@@ -119,9 +119,9 @@ def _pictures() -> Iterator[Frame]:
         yield Frame(np.asarray(mixed, np.uint8), width, height)
 
 
-def _open(path: Path) -> OnnxEngine:
+def _open(path: Path, tensor: str) -> OnnxEngine:
     try:
-        return OnnxEngine(path, Plan(threads=2, batch=2, arena=False))
+        return OnnxEngine(path, Plan(threads=2, batch=2, arena=False), tensor=tensor)
     except ModelFailed as error:
         raise _refusal("open", error) from error
 
