@@ -205,15 +205,7 @@ def test_ctrl_c_ends_it_cleanly(
     for number in range(60):
         for photo in sorted(photos.glob("0*.jpg")):
             (pictures / f"{number}-{photo.name}").symlink_to(photo)
-    child = subprocess.Popen(
-        [*sightline_command, "predict", str(pictures)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - before any thread of the child
-        env=os.environ | {"SIGHTLINE_DATA_DIR": str(yolox_data)},
-    )
+    child = _begin(yolox_data, *sightline_command, "predict", str(pictures))
     assert child.stdout is not None
     assert child.stdout.readline()
     os.killpg(child.pid, signal.SIGINT)
@@ -227,21 +219,26 @@ def test_ctrl_c_ends_it_cleanly(
 
 
 def test_ctrl_c_ends_a_command_that_waits_for_standard_input(yolox_data: Path) -> None:
-    child = subprocess.Popen(
-        [sys.executable, "-m", "sightline", "predict", "-"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - before any thread of the child
-        env=os.environ | {"SIGHTLINE_DATA_DIR": str(yolox_data)},
-    )
+    child = _begin(yolox_data, sys.executable, "-m", "sightline", "predict", "-", stdin=subprocess.PIPE)
     with child:
         assert child.stdin is not None
         time.sleep(2)
         os.killpg(child.pid, signal.SIGINT)
         assert child.wait(5) == 130, "standard input is still open"
+
+
+def _begin(data: Path, *words: str, stdin: int | None = None) -> "subprocess.Popen[str]":
+    """The command in a process group of its own, as a terminal starts it."""
+    return subprocess.Popen(
+        words,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=_hear_ctrl_c,  # noqa: PLW1509 - before any thread of the child
+        env=os.environ | {"SIGHTLINE_DATA_DIR": str(data)},
+    )
 
 
 def _hear_ctrl_c() -> None:

@@ -1,7 +1,7 @@
 """Frame + input contract -> canvas + tensor.
 
-Two steps, because they run in two places: ``fit`` (resize, in the decoder's child, on uint8) and
-``tensor`` (colour order, scale, layout, in the server, straight into the row of a batch).
+Two steps: ``fit`` (resize, on uint8) and ``tensor`` (colour order, scale, layout). The served road takes
+both in the decoder's child (``vision.tasks.prepare``).
 """
 
 import math
