@@ -5,13 +5,17 @@ Everything that turns a picture into numbers and numbers into an answer is here,
 bundle gives the same answer on the command line, over HTTP and in evaluation.
 """
 
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sightline.errors import BadOption
+
 Task: TypeAlias = Literal["classify", "detect", "segment"]
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 VERSION_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,31}$"
+SIDE_MAX = 4096
 
 
 class _Frozen(BaseModel):
@@ -28,8 +32,14 @@ class InputContract(_Frozen):
     layout: Literal["NCHW", "NHWC", "CHW"] = "NCHW"
     dtype: Literal["float32", "uint8"] = "float32"
     color: Literal["RGB", "BGR"] = "RGB"
-    width: int = Field(gt=0, le=4096, description="Canvas width; for `short_side` the largest one.")
-    height: int = Field(gt=0, le=4096)
+    width: int = Field(gt=0, le=SIDE_MAX, description="Canvas width; for `short_side` the largest one.")
+    height: int = Field(gt=0, le=SIDE_MAX)
+    sizes: tuple[int, ...] = Field(
+        default=(),
+        max_length=8,
+        description="Sides of the square canvases that a request may choose from, ascending, with `width` "
+        "(= `height`) among them; empty: only `width` x `height`.",
+    )
     resize: Literal["letterbox", "stretch", "crop", "short_side"] = Field(
         default="letterbox",
         description="letterbox keeps the aspect and pads; stretch does not keep it; crop fills the canvas "
@@ -55,6 +65,28 @@ class InputContract(_Frozen):
             msg = "input.std must not hold a zero: pixels are divided by it."
             raise ValueError(msg)
         return self
+
+    @model_validator(mode="after")
+    def _sizes_hold_the_usual_one(self) -> "InputContract":
+        """Checks ``sizes`` where there are any; manifests without them are as they always were."""
+        sizes = self.sizes
+        if not sizes:
+            return self
+        if self.resize == "short_side":
+            msg = "input.sizes is for square canvases: letterbox, stretch or crop, not short_side."
+            raise ValueError(msg)
+        if sizes[0] < 1 or sizes[-1] > SIDE_MAX or any(before >= after for before, after in pairwise(sizes)):
+            msg = f"input.sizes must ascend within 1 to {SIDE_MAX}, each once, got {list(sizes)}."
+            raise ValueError(msg)
+        if self.width != self.height or self.width not in sizes:
+            msg = f"input.sizes must hold width = height, got {list(sizes)} and {self.width} x {self.height}."
+            raise ValueError(msg)
+        return self
+
+    @property
+    def size(self) -> int | None:
+        """Side of the square canvas, of models that may be asked for several; ``None`` of all others."""
+        return self.width if self.sizes else None
 
 
 class Head(_Frozen):
@@ -103,6 +135,31 @@ class Manifest(_Frozen):
             msg = "labels must not be empty strings."
             raise ValueError(msg)
         return self
+
+    def at(self, size: int | None) -> "Manifest":
+        """The same model with a canvas of ``size`` x ``size``; ``None`` is the usual one.
+
+        Raises:
+            BadOption: The model does not offer this size; the message lists those that it offers.
+        """
+        contract = self.input
+        if size is None or (size == contract.width == contract.height and contract.resize != "short_side"):
+            return self
+        if size in contract.sizes:
+            return self.model_copy(
+                update={"input": contract.model_copy(update={"width": size, "height": size})}
+            )
+        if not contract.sizes:
+            raise BadOption(
+                f"The model {self.name} runs at one size only, {contract.width} x {contract.height}, "
+                f"not at {size}.",
+                next_step="Leave the size out.",
+            )
+        offered = ", ".join(map(str, contract.sizes))
+        raise BadOption(
+            f"The model {self.name} does not run at the size {size}. Its sizes are: {offered}.",
+            next_step=f"Ask for one of them; without a size it is {contract.width}.",
+        )
 
     @property
     def digest(self) -> str:

@@ -194,6 +194,8 @@ class Ask:
     max_results: int | None = None
     labels: frozenset[str] | None = None
     """Only these labels."""
+    size: int | None = None
+    """Side of the square canvas that the model is to see the picture on; one of its ``input.sizes``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,3 +214,5 @@ class Result:
     timing: Timing = field(default_factory=Timing)
     engine: str = ""
     """Engine and precision that computed it, for people: ``onnxruntime fp32``."""
+    size: int | None = None
+    """Side of the square canvas the picture was seen on; ``None`` of models that have only one."""

@@ -148,10 +148,19 @@ def test_an_error_of_another_kind_is_a_model_failure_and_the_runner_lives(bench:
 
 
 def test_pictures_of_other_sizes_wait_for_a_batch_of_their_own(bench: Bench) -> None:
-    answers = [bench.send(1), bench.send(2), bench.send(3, side=8), bench.send(4, side=8)]
+    sides = {1: 4, 2: 4, 3: 3, 4: 4, 5: 3}
+    answers = [bench.send(value, side=side) for value, side in sides.items()]
     bench.engine.gate.set()
-    assert [answer.result(LATE_S) for answer in answers] == [1, 2, 3, 4]
-    assert bench.engine.batches == [[1], [2], [3, 4]]
+    assert [answer.result(LATE_S) for answer in answers] == [1, 2, 3, 4, 5]
+    assert bench.engine.batches == [[1], [2, 4], [3, 5]]
+
+
+def test_of_larger_pictures_fewer_go_together(bench: Bench) -> None:
+    sides = {1: 4, 2: 5, 3: 5, 4: 5, 5: 9, 6: 9}
+    answers = [bench.send(value, side=side) for value, side in sides.items()]
+    bench.engine.gate.set()
+    assert [answer.result(LATE_S) for answer in answers] == [1, 2, 3, 4, 5, 6]
+    assert bench.engine.batches == [[1], [2, 3], [4], [5], [6]]
 
 
 def test_closing_finishes_the_line(bench: Bench) -> None:

@@ -51,6 +51,7 @@ def test_the_document_names_all_that_predict_takes(client: httpx.Client) -> None
         "min_score",
         "max_results",
         "labels",
+        "size",
         "store",
     ]
     assert {"200", "400", "401", "403", "404", "408", "413", "415", "421", "422", "503", "504", "507"} <= set(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from sightline.cli.options import with_settings
+from sightline.cli.options import SIZE_HELP, with_settings
 from sightline.cli.progress import Progress
 from sightline.settings import Settings
 
@@ -36,6 +36,7 @@ from sightline.settings import Settings
     show_default=True,
     help="Bootstrap rounds for the intervals.",
 )
+@click.option("--size", type=click.IntRange(1), help=SIZE_HELP)
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(
     settings: Settings,
@@ -45,6 +46,7 @@ def command(
     first: int,
     min_score: float,
     rounds: int,
+    size: int | None,
     as_json: bool,
 ) -> None:
     """Measure a model on labelled pictures.
@@ -55,10 +57,11 @@ def command(
     from sightline.evaluation import Rules, evaluate  # noqa: PLC0415 - numpy and the engines stay out of --help
     from sightline.serving.road import Road  # noqa: PLC0415
 
-    rules = Rules(min_score=min_score, rounds=rounds, first=first, pictures=str(pictures or ""))
+    rules = Rules(min_score=min_score, rounds=rounds, first=first, pictures=str(pictures or ""), size=size)
     progress = Progress(first)
     with Road.open(settings) as road:
         bundle = road.registry.resolve(reference)
+        bundle.manifest.at(size)  # a size that is not offered is said before any model is loaded
         road.pool.get(bundle.reference)  # loading must not count against the deadline of the first picture
         try:
             report = evaluate(road, bundle.reference, data, rules=rules, progress=progress.to)

@@ -59,6 +59,7 @@ def look_at(order: Order, settings: Settings) -> int:
     pictures = list(expand(order.sources, settings))
     with Road.open(settings) as road:
         bundle = road.registry.resolve(settings.model or None)
+        bundle.manifest.at(order.ask.size)  # a size that is not offered is said before any model is loaded
         check_labels(order.ask, bundle)
         road.pool.get(bundle.reference)  # loading must not count against the deadline of the first picture
         desk = _Desk(road, bundle, order, writer, folder)

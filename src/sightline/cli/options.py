@@ -14,6 +14,8 @@ from sightline.settings import Settings, load_settings
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _TABLE = {item.name: item for item in fields(Settings)}
 _PREFIX = "setting_"
+SIZE_HELP = "Side of the square that the model sees; one of its sizes."
+"""Of ``--size`` where a model looks."""
 OVERRIDES = "sightline.overrides"
 CONFIG_FILE = "sightline.config_file"
 """Where `with_settings` leaves what the command line said, in ``click.Context.meta``."""

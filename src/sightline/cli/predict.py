@@ -6,7 +6,7 @@ import click
 
 from sightline.cli.completion import files
 from sightline.cli.exits import ExitCode
-from sightline.cli.options import with_settings
+from sightline.cli.options import SIZE_HELP, with_settings
 from sightline.errors import BadOption
 from sightline.settings import Settings
 
@@ -21,6 +21,7 @@ FORMATS = ("table", "json", "csv", "coco", "yolo", "voc")
 @click.option(
     "--labels", metavar="A,B", help="Only these labels, comma separated; a comma within one is %2C."
 )
+@click.option("--size", type=click.IntRange(1), help=SIZE_HELP)
 @click.option("--format", "kind", type=click.Choice(FORMATS), help="How to answer.  [default: table]")
 @click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
 @click.option(
@@ -37,6 +38,7 @@ def command(
     min_score: float | None,
     max_results: int | None,
     labels: str | None,
+    size: int | None,
     kind: str | None,
     as_json: bool,
     save: Path | None,
@@ -58,6 +60,7 @@ def command(
     from sightline.formats.text import labels_of  # noqa: PLC0415 - brings numpy
 
     wanted = frozenset(labels_of(labels)) if labels else None
-    order = Order(sources, Ask(min_score, max_results, wanted), "json" if as_json else kind or "table", save)
+    ask = Ask(min_score, max_results, wanted, size)
+    order = Order(sources, ask, "json" if as_json else kind or "table", save)
     if look_at(order, settings):
         ctx.exit(int(ExitCode.SOME_FAILED))

@@ -52,6 +52,8 @@ class Rules:
     """Folder of the pictures of a COCO file, if it is not beside it."""
     callers: int = 4
     """Pictures on the road at once."""
+    size: int | None = None
+    """Side of the square canvas, one of the model's ``input.sizes``; None: its usual one."""
 
 
 def evaluate(
@@ -99,7 +101,7 @@ def _answers(
     rules: Rules,
     progress: Callable[[int, int], None] | None,
 ) -> Iterator[Result]:
-    ask = Ask(min_score=rules.min_score, max_results=rules.max_results)
+    ask = Ask(min_score=rules.min_score, max_results=rules.max_results, size=rules.size)
 
     def answer(picture: Picture) -> Result:
         return road.predict(picture.read(), source=picture.name, model=model, ask=ask, deadline_s=300.0)
@@ -218,5 +220,6 @@ def _report(
         confusion=() if confusion is None else tuple(tuple(int(v) for v in row) for row in confusion),
         timing_ms={key: round(median(part[key] for part in parts), 2) for key in parts[0]},
         engine=results[0].engine,
+        size=results[0].size,
         protocol=asdict(rules),
     )

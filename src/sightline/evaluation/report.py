@@ -46,6 +46,8 @@ class Report:
     timing_ms: dict[str, float] = field(default_factory=dict)
     """Medians over the pictures."""
     engine: str = ""
+    size: int | None = None
+    """Side of the square canvas, of models that have several; else None."""
     protocol: dict[str, Any] = field(default_factory=dict)
     """What decides the figures besides the model: thresholds, limits, rounds and seed of the intervals."""
 
@@ -55,7 +57,7 @@ class Report:
 
     def table(self) -> str:
         """Markdown: the figures in percent, then one line a label."""
-        model = f"{self.model.name}@{self.model.version}"
+        model = f"{self.model.name}@{self.model.version}" + (f" at {self.size}" if self.size else "")
         lines = [
             f"{model} on {self.dataset}, {self.pictures} pictures, {self.engine}",
             "",

@@ -39,6 +39,8 @@ def to_json(result: Result) -> dict[str, Any]:
         "timing_ms": {name: round(getattr(result.timing, name), 2) for name in _TIMING},
         "engine": result.engine,
     }
+    if result.size is not None:
+        body["size"] = result.size
     if isinstance(result.prediction, Classification) and result.prediction.decision is not None:
         body["decision"] = result.prediction.decision
     return body
@@ -102,6 +104,7 @@ def from_json(body: dict[str, Any], labels: tuple[str, ...] = ()) -> Result:
             prediction=_prediction(body, rows),
             timing=Timing(**body.get("timing_ms", {})),
             engine=str(body.get("engine", "")),
+            size=None if body.get("size") is None else int(body["size"]),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         msg = f"This is not a Sightline result: {type(error).__name__} at {error}."

@@ -171,7 +171,8 @@ def _record(path: Path, manifest: Manifest, settings: Settings, cache_dir: Path)
             return "none"
 
     digest = manifest.sha256 or hashlib.sha256(path.read_bytes()).hexdigest()
-    about = [_knobs(settings), installed("onnxruntime"), installed("openvino"), manifest.input.model_dump()]
+    known = manifest.input.model_dump(exclude=None if manifest.input.sizes else {"sizes"})
+    about = [_knobs(settings), installed("onnxruntime"), installed("openvino"), known]
     mark = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
     return cache_dir / f"{digest[:32]}-{this_machine().fingerprint}-{mark}.json"
 

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 Tensor: TypeAlias = npt.NDArray[Any]
 Outputs: TypeAlias = dict[str, Tensor]
+Shape: TypeAlias = tuple[int, ...]
 EngineName: TypeAlias = Literal["onnxruntime", "openvino"]
 Precision: TypeAlias = Literal["fp32", "bf16"]
 _PATH_SLASHES = 2
@@ -106,7 +107,8 @@ class Width:
 
     Only a call that is alone may. All threads of a wide call wait for the slowest one, so on a
     machine that others use too, wide can be slower than narrow: both are timed, the faster one is
-    taken, and now and then the other one gets a chance to have become better.
+    taken, and now and then the other one gets a chance to have become better. Each shape of input is
+    timed for itself: a large picture that takes long says nothing about a small one.
     """
 
     def __init__(self, *, wide: bool) -> None:
@@ -115,11 +117,14 @@ class Width:
         self._inside = 0
         self._entered = 0
         self._turn = 0
-        self._pace_s: dict[bool, float] = {}
+        self._paces_s: dict[Shape, dict[bool, float]] = {}
 
     @contextlib.contextmanager
-    def enter(self) -> Iterator[bool]:
+    def enter(self, shape: Shape = ()) -> Iterator[bool]:
         """Yield whether this call is to be wide, and time it if it is alone from end to end.
+
+        Args:
+            shape: Of the input. Only models with few shapes may have a wide copy: each is remembered.
 
         One that others join says nothing about a call alone: after a busy minute it would make the wide
         copy look slow, and a single caller would wait for the narrow one.
@@ -129,7 +134,8 @@ class Width:
             self._inside += 1
             self._entered += 1
             number = self._entered
-            wide = alone and self._wide and self._prefer_wide()
+            pace_s = self._paces_s.setdefault(shape, {}) if self._wide else {}
+            wide = alone and self._wide and self._prefer_wide(pace_s)
         began = time.perf_counter()
         try:
             yield wide
@@ -138,13 +144,13 @@ class Width:
             with self._lock:
                 self._inside -= 1
                 if alone and self._wide and number == self._entered:
-                    self._pace_s[wide] = 0.7 * self._pace_s.get(wide, took) + 0.3 * took
+                    pace_s[wide] = 0.7 * pace_s.get(wide, took) + 0.3 * took
 
-    def _prefer_wide(self) -> bool:
+    def _prefer_wide(self, pace_s: dict[bool, float]) -> bool:
         self._turn += 1
-        if len(self._pace_s) < 2:
-            return True not in self._pace_s
-        faster = self._pace_s[True] <= self._pace_s[False]
+        if len(pace_s) < 2:
+            return True not in pace_s
+        faster = pace_s[True] <= pace_s[False]
         return faster != (self._turn % TRY_OTHER == 0)
 
 

@@ -62,7 +62,7 @@ class OnnxEngine:
 
     def run(self, tensor: Tensor) -> Outputs:
         """Run the graph; further inputs than the first must have defaults inside the graph."""
-        with self._width.enter() as wide:
+        with self._width.enter(tensor.shape) as wide:
             session = self._wide if wide and self._wide is not None else self._lane
             try:
                 values = session.run(self._outputs, {self._input: tensor})

@@ -60,7 +60,7 @@ class OpenVinoEngine:
 
     def run(self, tensor: Tensor) -> Outputs:
         """Run the graph on one tensor."""
-        with self._width.enter() as wide:
+        with self._width.enter(tensor.shape) as wide:
             streams = self._wide if wide and self._wide is not None else self._lane
             try:
                 return streams.run(tensor)

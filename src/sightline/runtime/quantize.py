@@ -39,7 +39,7 @@ _LIGHT = ("Add", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Resiz
 _PER_CHANNEL_OPSET = 13
 _MANY = 12
 """With fewer multiplications, sparing some of them would spare most of the work."""
-_HELD_OUT = 4
+HELD_OUT = 4
 """Every fourth calibration picture is kept back to judge the result."""
 
 
@@ -109,7 +109,7 @@ def quantize(
         raise BadOption(f"Calibration wants at least {PICTURES_MIN} pictures, got {len(tensors)}.")
     if precision_of(source, Plan()) == "int8":
         raise ModelRefused("The model is quantised already.", next_step="Quantise the float version of it.")
-    held, used = list(tensors[::_HELD_OUT]), [t for i, t in enumerate(tensors) if i % _HELD_OUT]
+    held, used = list(tensors[::HELD_OUT]), [t for i, t in enumerate(tensors) if i % HELD_OUT]
     attempts: list[Attempt] = []
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         fused = _fuse(source, Path(folder) / "fused.onnx")
@@ -207,5 +207,12 @@ def _judge(title: str, pair: tuple[Path, Path], held: Sequence[Tensor], manifest
     plain = Plan(threads=2, arena=False)
     before, after = (OnnxEngine(path, plain, tensor=manifest.input.tensor) for path in pair)
     runs = [(before.run(tensor), after.run(tensor)) for tensor in held]
-    alike = [read_alike(expected, got, manifest, _BOX_SLACK) for expected, got in runs]
+    sized = (manifest.at(_side(tensor, manifest)) for tensor in held)
+    alike = [read_alike(*run, each, _BOX_SLACK) for run, each in zip(runs, sized, strict=True)]
     return Attempt(title, statistics.median(distance(*run) for run in runs), statistics.fmean(alike))
+
+
+def _side(tensor: Tensor, manifest: Manifest) -> int | None:
+    """At which of the model's sizes a tensor was made; ``None`` where there is but one."""
+    across = 2 if manifest.input.layout == "NHWC" else -1
+    return int(tensor.shape[across]) if manifest.input.sizes else None

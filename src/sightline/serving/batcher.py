@@ -15,6 +15,8 @@ from sightline.runtime.engine import Engine, Outputs, Tensor
 from sightline.serving.buffer import InputBuffer
 from sightline.serving.call import Call
 
+_CHANNELS = 3
+
 
 class Retired(Busy):
     """The batcher takes no more pictures; ask the pool for the model again."""
@@ -63,6 +65,7 @@ class Batcher:
     def __init__(self, engine: Engine, contract: InputContract, rules: Rules) -> None:
         self._engine, self._contract, self._rules = engine, contract, rules
         self._most = max(1, min(rules.batch, engine.max_batch or rules.batch))
+        self._pixels = self._most * contract.width * contract.height
         self._line: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._idle = 0
@@ -80,6 +83,14 @@ class Batcher:
     def width(self) -> int:
         """Pictures that can be in the engine at once."""
         return self._most * len(self._runners)
+
+    def room(self, pixels: int) -> int:
+        """Most pictures of so many pixels in one call.
+
+        The plan's number is measured at the model's usual size. Of larger pictures fewer go together, so
+        that a call takes about as long, and as much memory, whatever the size.
+        """
+        return min(self._most, max(1, self._pixels // pixels))
 
     @property
     def waiting(self) -> int:
@@ -172,6 +183,8 @@ class Batcher:
                         self._changed.wait()
                     self._wait_for_company()
                     if jobs := self._pick():
+                        if self._line:  # what was left is for a runner that may have slept through its call
+                            self._changed.notify()
                         return jobs
             finally:
                 self._idle -= 1
@@ -185,18 +198,26 @@ class Batcher:
             self._changed.wait(left)
 
     def _pick(self) -> list[_Job]:
-        """Take this runner's share of the line: pictures of one shape whose callers still wait."""
-        share = min(self._most, -(-len(self._line) // self._idle))
+        """Take this runner's share of the line: pictures of one shape whose callers still wait.
+
+        The first in the line is always taken. Pictures of other shapes are passed over and keep their
+        places: callers who ask for two sizes by turns would otherwise all be computed one by one.
+        """
+        share = -(-len(self._line) // self._idle)
         jobs: list[_Job] = []
+        passed: list[_Job] = []
         while self._line and len(jobs) < share:
-            job = self._line[0]
+            job = self._line.popleft()
             if job.call.cancelled or job.call.left_s <= 0:
-                self._line.popleft()
                 job.done.set()
-                continue
-            if jobs and job.tensor.shape != jobs[0].tensor.shape:
-                break
-            jobs.append(self._line.popleft())
+            elif not jobs:
+                jobs.append(job)
+                share = min(share, self.room(job.tensor.size // _CHANNELS))
+            elif job.tensor.shape == jobs[0].tensor.shape:
+                jobs.append(job)
+            else:
+                passed.append(job)
+        self._line.extendleft(reversed(passed))
         return jobs
 
     def _run(self, jobs: list[_Job], buffer: InputBuffer) -> None:

@@ -33,6 +33,7 @@ class Hints:
     color: str | None = None
     width: int | None = None
     height: int | None = None
+    sizes: Sequence[int] | None = None
     resize: str | None = None
     anchor: str | None = None
     pad_value: int | None = None

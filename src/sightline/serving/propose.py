@@ -20,8 +20,8 @@ from sightline.vision.heads import HEADS
 Proposal = tuple[str, str, str]
 """(field, value, why), in words for people."""
 _INPUT_HINTS = (
-    "color", "width", "height", "resize", "anchor", "pad_value", "short_side", "multiple_of", "crop_fraction",
-    "scale", "mean", "std",
+    "color", "width", "height", "sizes", "resize", "anchor", "pad_value", "short_side", "multiple_of",
+    "crop_fraction", "scale", "mean", "std",
 )  # fmt: skip
 _BACKGROUNDS = frozenset({"deeplab"})
 """Heads whose class 0 is usually a background."""

@@ -12,7 +12,7 @@ from sightline.errors import BadOption, InputError, NotFound
 from sightline.manifest import Manifest
 from sightline.registry import CARD_FILE, MANIFEST_FILE, MODEL_FILE, Bundle, Registry
 from sightline.runtime.engine import Tensor
-from sightline.runtime.quantize import Quantised, quantize
+from sightline.runtime.quantize import HELD_OUT, Quantised, quantize
 from sightline.serving.decoder import Decoder
 from sightline.serving.importer import import_model
 from sightline.settings import Settings
@@ -69,11 +69,14 @@ def _check_free(registry: Registry, source: Bundle, name: str) -> None:
 
 
 def _tensors(manifest: Manifest, pictures: Iterable[bytes], settings: Settings) -> list[Tensor]:
-    tensors = []
+    """Of a model with several sizes, every few pictures have another one: its ranges must hold for all."""
+    tensors: list[Tensor] = []
+    sizes = manifest.input.sizes or (None,)
     with Decoder(settings) as decoder:
         for data in pictures:
+            contract = manifest.at(sizes[len(tensors) // HELD_OUT % len(sizes)]).input
             try:
-                tensor = decoder.prepare(data, manifest.input).tensor
+                tensor = decoder.prepare(data, contract).tensor
             except InputError:
                 continue  # a picture that cannot be read calibrates nothing; too few are refused below
             tensors.append(tensor if manifest.input.layout == "CHW" else tensor[None])

@@ -64,7 +64,7 @@ class Road:
         began = time.perf_counter()
         ask = ask or Ask()
         with nullcontext(call) if call else self.enter(deadline_s) as here:
-            loaded, picture, answer = self._infer(data, model, here)
+            loaded, picture, answer = self._infer(data, model, ask.size, here)
             reading = time.perf_counter()
             prediction = heads.read(loaded.bundle.manifest, answer.outputs, picture.fit, ask)
         return _result(source, loaded, picture.fit, prediction, _timing(began, reading, picture, answer))
@@ -107,12 +107,17 @@ class Road:
         with self._lock:
             self._inside -= 1
 
-    def _infer(self, data: bytes, model: str | None, call: Call) -> tuple[LoadedModel, Prepared, Answer]:
+    def _infer(
+        self, data: bytes, model: str | None, size: int | None, call: Call
+    ) -> tuple[LoadedModel, Prepared, Answer]:
         """Prepare and run; again from the start if the model was replaced just then."""
         while True:
             call.check()
             loaded = self.pool.get(model)
-            picture = self.decoder.prepare(data, loaded.bundle.manifest.input)
+            contract = loaded.bundle.manifest.at(size).input  # says what is off before anything is decoded
+            picture = self.decoder.prepare(data, contract)
+            if contract.width not in loaded.sides:
+                self.pool.grow(loaded, contract)
             call.check()
             with suppress(Retired):
                 return loaded, picture, loaded.batcher.submit(picture.tensor, call)
@@ -140,4 +145,5 @@ def _result(source: str, loaded: LoadedModel, fit: Fit, prediction: Prediction, 
         prediction=prediction,
         timing=timing,
         engine=loaded.engine.info.title,
+        size=fit.canvas_width if manifest.input.sizes else None,
     )

@@ -88,25 +88,43 @@ def trial(path: Path, manifest: Manifest) -> TrialReport:
         ModelRefused: The engine cannot open or run it, or the answer makes no sense.
     """
     heads.check(manifest)
-    canvases = [preprocess.fit(frame, manifest.input) for frame in _pictures()]
     engine = _open(path, manifest.input.tensor)
     try:
-        tensors = [_tensor(canvas, manifest) for canvas in canvases]
-        answers = []
-        for tensor, canvas in zip(tensors, canvases, strict=True):
-            began_s = time.perf_counter()
-            outputs = _run(engine, tensor)
-            took_ms = 1e3 * (time.perf_counter() - began_s)
-            _check_outputs(outputs, manifest)
-            _read(manifest, outputs, canvas.fit)
-            answers.append(outputs)
-        batches = (
-            engine.max_batch != 1 and manifest.input.layout != "CHW" and _batches(engine, tensors, answers)
-        )
-        shapes = tuple(f"{name} {_shape(array)} {array.dtype}" for name, array in answers[-1].items())
-        return TrialReport(f"ONNX Runtime {engine.info.version}", took_ms, shapes, batches)
+        report = _try(engine, manifest)
+        for size in manifest.input.sizes:
+            if size != manifest.input.width:
+                _try_at(engine, manifest, size)
+        return report
     finally:
         engine.close()
+
+
+def _try_at(engine: OnnxEngine, manifest: Manifest, size: int) -> None:
+    """The same at another of the sizes that the manifest offers."""
+    try:
+        _try(engine, manifest.at(size))
+    except ModelRefused as error:
+        raise ModelRefused(
+            f"The manifest offers the size {size}, but there the model does not work: {error.message}",
+            next_step="Leave it out of input.sizes, or export the graph with a free height and width.",
+        ) from error
+
+
+def _try(engine: OnnxEngine, manifest: Manifest) -> TrialReport:
+    """At the canvas of the manifest."""
+    canvases = [preprocess.fit(frame, manifest.input) for frame in _pictures()]
+    tensors = [_tensor(canvas, manifest) for canvas in canvases]
+    answers = []
+    for tensor, canvas in zip(tensors, canvases, strict=True):
+        began_s = time.perf_counter()
+        outputs = _run(engine, tensor)
+        took_ms = 1e3 * (time.perf_counter() - began_s)
+        _check_outputs(outputs, manifest)
+        _read(manifest, outputs, canvas.fit)
+        answers.append(outputs)
+    batches = engine.max_batch != 1 and manifest.input.layout != "CHW" and _batches(engine, tensors, answers)
+    shapes = tuple(f"{name} {_shape(array)} {array.dtype}" for name, array in answers[-1].items())
+    return TrialReport(f"ONNX Runtime {engine.info.version}", took_ms, shapes, batches)
 
 
 def _pictures() -> Iterator[Frame]:

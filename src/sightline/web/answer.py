@@ -50,10 +50,11 @@ def answer(services: Services, upload: Upload, wish: Wish, call: Call) -> Answer
     narrow = ask = options.ask
     if options.store:
         narrow = _narrow(services, options)  # says what is off before anything runs
-        ask = Ask(min_score=min(FLOOR, narrow.min_score or 0), max_results=RESULTS_MAX)
+        least = min(FLOOR, narrow.min_score or 0)
+        ask = Ask(min_score=least, max_results=RESULTS_MAX, size=options.ask.size)
     call.check()
     result = services.road.predict(upload.data, source=upload.source, model=options.model, ask=ask, call=call)
-    services.metrics.looked(result.model.digest, result.timing)
+    services.metrics.looked((result.model.digest, result.size), result.timing)
     body = native.to_json(result)
     if options.store:
         body = _kept(services, upload, body, narrow)

@@ -1,7 +1,7 @@
 """Prometheus metrics of one application. Labels come from closed sets, so they cannot grow without bound."""
 
 import threading
-from typing import Final
+from typing import Final, TypeAlias
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
@@ -11,6 +11,9 @@ from sightline.types import Timing
 STAGES: Final = ("decode", "queue", "preprocess", "infer", "postprocess", "total")
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+Seen: TypeAlias = tuple[str, int | None]
+"""Digest of a model, and the size it was asked for if it has several."""
 
 
 class Metrics:
@@ -51,7 +54,7 @@ class Metrics:
         )
         self._lock = threading.Lock()
         self._at_the_door: tuple[Counter, Histogram, Counter] | None = None
-        self._speeds: dict[str, tuple[int, float, float]] = {}
+        self._speeds: dict[Seen, tuple[int, float, float]] = {}
         self.running = Gauge("sightline_requests_running", "Requests inside now.", registry=self.registry)
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
@@ -73,18 +76,18 @@ class Metrics:
         """A problem was sent; ``code`` is from the closed table."""
         self._refusals.labels(code).inc()
 
-    def looked(self, digest: str, timing: Timing) -> None:
-        """One picture was answered by the model of that digest."""
+    def looked(self, seen: Seen, timing: Timing) -> None:
+        """One picture was answered by that model, at that size."""
         self.pictures.inc()
         with self._lock:
-            count, infer, total = self._speeds.get(digest, (0, 0.0, 0.0))
-            self._speeds[digest] = (count + 1, infer + timing.infer, total + timing.total)
+            count, infer, total = self._speeds.get(seen, (0, 0.0, 0.0))
+            self._speeds[seen] = (count + 1, infer + timing.infer, total + timing.total)
         for name in STAGES:
             self._stages[name].observe(getattr(timing, name) / 1000)
 
-    def speed_of(self, digest: str) -> dict[str, float] | None:
-        """Mean milliseconds of a model on this server, once it has answered."""
-        count, infer, total = self._speeds.get(digest, (0, 0.0, 0.0))
+    def speed_of(self, seen: Seen) -> dict[str, float] | None:
+        """Mean milliseconds of a model at a size on this server, once it has answered."""
+        count, infer, total = self._speeds.get(seen, (0, 0.0, 0.0))
         if not count:
             return None
         return {"pictures": count, "infer_ms": round(infer / count, 2), "total_ms": round(total / count, 2)}

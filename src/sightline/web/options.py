@@ -9,7 +9,7 @@ from sightline.errors import BadOption
 from sightline.formats.text import labels_of
 from sightline.types import Ask
 
-NAMES: Final = ("model", "min_score", "max_results", "labels", "store")
+NAMES: Final = ("model", "min_score", "max_results", "labels", "size", "store")
 RESULTS_MAX: Final = 1000
 _QUERY_MAX: Final = 8 * 1024
 _TRUE: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -47,6 +47,7 @@ def options_of(query: bytes, fields: list[tuple[str, str]] | None = None) -> Opt
         min_score=score_of(values["min_score"]) if "min_score" in values else None,
         max_results=count_of(values["max_results"]) if "max_results" in values else None,
         labels=frozenset(labels) if labels else None,
+        size=size_of(values["size"]) if "size" in values else None,
     )
     return Options(ask, values.get("model") or None, _truth("store", values.get("store", "false")))
 
@@ -87,6 +88,17 @@ def count_of(text: str) -> int:
     """
     if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= RESULTS_MAX):
         raise BadOption(f"max_results must be a whole number from 1 to {RESULTS_MAX}, got {text[:60]!r}.")
+    return int(text)
+
+
+def size_of(text: str) -> int:
+    """The side of a canvas; whether the model offers it is the road's to say.
+
+    Raises:
+        BadOption: No whole number above zero.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text)):
+        raise BadOption(f"size must be a whole number of pixels, got {text[:60]!r}.")
     return int(text)
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from sightline.manifest import SIDE_MAX
 from sightline.web.options import RESULTS_MAX
 from sightline.web.schemas import ImageWish, UrlWish
 
@@ -42,6 +43,13 @@ PARAMETERS: Final[list[dict[str, Any]]] = [
         "schema": {"type": "array", "items": {"type": "string"}},
         "style": "form",
         "explode": True,
+    },
+    {
+        "name": "size",
+        "in": "query",
+        "description": "Side of the square on which the model sees the picture, one of its `sizes`: small "
+        "ones are fast, large ones find small things. Default: the model's `default_size`.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": SIDE_MAX},
     },
     {
         "name": "store",

@@ -90,6 +90,9 @@ class ResultBody(Body):
     predictions: list[Found]
     timing_ms: TimingBody
     engine: str = Field(default="", description="Engine and precision that computed it.")
+    size: int | None = Field(
+        default=None, gt=0, description="Side of the square it was seen on; of models with several sizes."
+    )
     decision: Literal["accepted", "uncertain", "unknown"] | None = None
 
 
@@ -141,6 +144,8 @@ class ModelSummary(Body):
     description: str
     task: Literal["classify", "detect", "segment"]
     labels: int = Field(description="How many.")
+    sizes: list[int] = Field(description="What `size` may be, ascending; empty: the model has one size.")
+    default_size: int | None = Field(description="The one unless asked; null where there is but one.")
     licence: str
     origin: str
     bytes: int
@@ -175,7 +180,7 @@ class EngineBody(Body):
 
 
 class SpeedBody(Body):
-    """Measured on this server since it started."""
+    """Measured on this server since it started, at the size that is used unless asked."""
 
     pictures: int
     infer_ms: float = Field(description="Mean time of the engine per picture.")

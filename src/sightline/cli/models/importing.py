@@ -11,6 +11,8 @@ from sightline.cli.terminal import clean, columns
 from sightline.errors import BadOption
 from sightline.settings import Settings
 
+_WANTED = {"--size": "WIDTHxHEIGHT, as in 416x416", "--sizes": "whole numbers, as in 320,416,640"}
+
 
 @click.command(name="import")
 @click.argument("source", type=click.Path(path_type=Path, exists=True))
@@ -28,6 +30,7 @@ from sightline.settings import Settings
 @click.option("--origin", help="Where it comes from.")
 @click.option("--head", help="How its outputs are read (docs/reference/heads.md).")
 @click.option("--size", "canvas", metavar="WxH", help="Input size, when the file leaves it free.")
+@click.option("--sizes", metavar="A,B,...", help="Square sizes that requests may choose from.")
 @click.option("--layout", type=click.Choice(["NCHW", "NHWC", "CHW"]), help="Order of the input axes.")
 @click.option("--color", type=click.Choice(["RGB", "BGR"]), help="Order of the colour channels.")
 @click.option(
@@ -79,6 +82,9 @@ def hints(given: dict[str, Any]) -> dict[str, Any]:
         found["version"] = found.pop("model_version")
     if "canvas" in found:
         found["width"], found["height"] = _numbers(found.pop("canvas").lower().split("x"), 2, "--size", int)
+    if "sizes" in found:
+        words = found["sizes"].split(",")
+        found["sizes"] = tuple(_numbers(words, len(words), "--sizes", int))
     for name in ("mean", "std"):
         if name in found:
             found[name] = tuple(_numbers(found[name].split(","), 3, f"--{name}", float))
@@ -91,6 +97,5 @@ def _numbers(words: list[str], count: int, option: str, kind: type[Any]) -> list
     except ValueError:
         numbers = []
     if len(numbers) != count:
-        wanted = "WIDTHxHEIGHT, as in 416x416" if option == "--size" else "three numbers, as in 0.5,0.5,0.5"
-        raise BadOption(f"{option} wants {wanted}.")
+        raise BadOption(f"{option} wants {_WANTED.get(option, 'three numbers, as in 0.5,0.5,0.5')}.")
     return numbers

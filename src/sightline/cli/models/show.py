@@ -54,6 +54,7 @@ def _rows(bundle: "Bundle", versions: list[str]) -> list[list[str]]:
         ["about", manifest.description],
         ["task", bundle.task],
         ["input", f"{wanted.width} x {wanted.height} {wanted.color}, {wanted.resize}"],
+        ["sizes", f"{', '.join(map(str, wanted.sizes))}; {wanted.size} unless asked" if wanted.sizes else ""],
         ["tensor", f"{wanted.layout} {wanted.dtype}"],
         ["head", manifest.head.kind],
         ["default score", f"{manifest.thresholds.min_score:g}"],

@@ -38,7 +38,7 @@ def show_model(request: Request, name: str) -> Response:
         "input": manifest.input.model_dump(mode="json"),
         "head": manifest.head.kind,
         "engine": _engine(services, bundle),
-        "speed": services.metrics.speed_of(bundle.digest),
+        "speed": services.metrics.speed_of((bundle.digest, manifest.input.size)),
     }
     return json_response(body)
 
@@ -52,6 +52,8 @@ def _summary(services: Services, bundle: Bundle, default: str) -> dict[str, Any]
         "description": manifest.description,
         "task": manifest.task,
         "labels": len(manifest.labels),
+        "sizes": list(manifest.input.sizes),
+        "default_size": manifest.input.size,
         "licence": manifest.licence,
         "origin": manifest.origin,
         "bytes": bundle.size,

@@ -71,14 +71,14 @@ async function call(path, options = {}) {
  * Sends one picture and gives the result's JSON. Upload progress needs XMLHttpRequest: fetch cannot tell it.
  *
  * @param {Blob} picture
- * @param {{name: string, model?: string, store?: boolean, onProgress?: (share: number) => void, signal?: AbortSignal}} options
+ * @param {{name: string, model?: string, size?: number, store?: boolean, onProgress?: (share: number) => void, signal?: AbortSignal}} options
  */
-export function predict(picture, { name, model, store = true, onProgress, signal }) {
+export function predict(picture, { name, model, size, store = true, onProgress, signal }) {
   const form = new FormData();
   form.append("image", picture, name);
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", predictPath(model, store));
+    request.open("POST", predictPath(model, size, store));
     request.setRequestHeader("Accept", "application/json");
     request.upload.onprogress = (event) => event.lengthComputable && onProgress?.(event.loaded / event.total);
     request.upload.onload = () => onProgress?.(1);
@@ -95,8 +95,8 @@ export function predict(picture, { name, model, store = true, onProgress, signal
 }
 
 /** Has the server fetch a picture from a web address. */
-export function predictAddress(url, { model, signal }) {
-  return call(predictPath(model, true), {
+export function predictAddress(url, { model, size, signal }) {
+  return call(predictPath(model, size, true), {
     method: "POST",
     headers: { "Content-Type": "application/json", Accept: "application/json" },
     body: JSON.stringify({ url }),
@@ -104,10 +104,11 @@ export function predictAddress(url, { model, signal }) {
   });
 }
 
-function predictPath(model, store) {
+function predictPath(model, size, store) {
   const query = new URLSearchParams();
   if (store) query.set("store", "true");
   if (model) query.set("model", model);
+  if (size) query.set("size", size);
   return `/api/v1/predict?${query}`;
 }
 

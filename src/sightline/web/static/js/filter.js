@@ -22,6 +22,7 @@ export function toResult(json) {
     minScore: json.min_score ?? 0.35,
     decision: json.decision ?? null,
     engine: json.engine ?? "",
+    seenAt: json.size ?? null,
     timing: json.timing_ms ?? {},
     expires: json.expires ? new Date(json.expires) : null,
     created: json.created ? new Date(json.created) : new Date(),

@@ -16,6 +16,25 @@ export function currentModel(models) {
   return models.find((model) => model.name === chosenName()) ?? models.find((model) => model.default) ?? models[0] ?? null;
 }
 
+const SIZE_STORE = "sightline.size.";
+
+/** The side of the square that this model is to see pictures on; undefined where it has but one. */
+export function chosenSize(model) {
+  if (!(model?.sizes?.length > 1)) return undefined;
+  const asked = model.size ?? Number(localStorage.getItem(SIZE_STORE + model.name));
+  return model.sizes.includes(asked) ? asked : model.default_size;
+}
+
+export function chooseSize(model, size) {
+  localStorage.setItem(SIZE_STORE + model.name, size);
+}
+
+/** "Fast 320", "Normal 416", "Fine 640". */
+export function sizeWords(model, size) {
+  const kind = size < model.default_size ? "fast" : size > model.default_size ? "fine" : "normal";
+  return t(`model.size.${kind}`, { size: String(size) });
+}
+
 export const titleOf = (model) => model.title || model.name;
 
 /** "80 labels · Apache-2.0 · 3.7 MB · 46 % mAP": what decides a choice, in one line. */

@@ -3,6 +3,7 @@
 import { predict } from "../api.js";
 import { announce, h } from "../dom.js";
 import { countLabels, toResult, visible } from "../filter.js";
+import { chosenSize } from "../models-data.js";
 import { describe, percent, t } from "../strings.js";
 import { mini } from "./mini.js";
 import { problemBox } from "./problem.js";
@@ -61,7 +62,7 @@ function card(file) {
       words.textContent = share < 1 ? t("work.sending", { percent: percent(share) }) : t("work.looking", { model: model?.title || model?.name || t("app.name") });
     };
     try {
-      const result = toResult(await predict(file, { name: file.name, model: model?.name, onProgress, signal }));
+      const result = toResult(await predict(file, { name: file.name, model: model?.name, size: chosenSize(model), onProgress, signal }));
       const shown = visible(result.predictions, { min: model?.min_score ?? result.minScore, hidden: NOBODY });
       picture.draw(shown, result.width, result.height);
       const best = result.predictions[0];

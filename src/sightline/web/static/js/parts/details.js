@@ -11,6 +11,7 @@ export function details(result) {
     [t("result.model"), h("a", { href: `/models#${result.model.name}` }, [result.model.name, result.model.version].filter(Boolean).join(" · "))],
     result.engine && [t("result.engine"), result.engine],
     [t("result.size"), t("result.size.value", { width: result.width, height: result.height })],
+    result.seenAt && [t("result.at"), t("result.size.value", { width: result.seenAt, height: result.seenAt })],
     [t("result.seen"), h("time", { datetime: result.created.toISOString(), title: fullTime(result.created) }, ago(result.created))],
     result.expires && [t("result.expires"), h("time", { datetime: result.expires.toISOString() }, fullTime(result.expires))],
     total > 0 && [t("result.time"), [milliseconds(total), timeBar(result.timing)]],

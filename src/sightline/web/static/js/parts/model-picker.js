@@ -2,12 +2,12 @@
 
 import { listModels } from "../api.js";
 import { h, icon } from "../dom.js";
-import { chooseModel, currentModel, factsOf, titleOf } from "../models-data.js";
+import { chooseModel, chooseSize, chosenSize, currentModel, factsOf, sizeWords, titleOf } from "../models-data.js";
 import { t } from "../strings.js";
 import { problemBox } from "./problem.js";
 
 /**
- * @param {(model: object) => void} onchange called once with the model in use, then at each choice
+ * @param {(model: object) => void} onchange called once with the model in use, then at each choice of a model or its size
  */
 export function modelPicker(onchange) {
   const name = h("span", { class: "picker-name" }, "…");
@@ -25,10 +25,13 @@ export function modelPicker(onchange) {
     line.setAttribute("aria-expanded", String(!choices.hidden));
     if (!choices.hidden) choices.querySelector("input:checked")?.focus();
   });
-  const root = h("div", { class: "picker" }, line, choices);
+  const sizes = h("div", { class: "picker-sizes", hidden: true });
+  const root = h("div", { class: "picker" }, line, sizes, choices);
   const use = (model) => {
     name.textContent = titleOf(model);
     facts.textContent = [t(`model.task.${model.task}`), ...factsOf(model)].join(" · ");
+    sizes.hidden = !chosenSize(model);
+    sizes.replaceChildren(...(sizes.hidden ? [] : sizeChoice(model, () => onchange(model))));
     onchange(model);
   };
   const load = () =>
@@ -46,6 +49,19 @@ export function modelPicker(onchange) {
     );
   load();
   return root;
+}
+
+/** Models with several sizes trade time for small things; the others show nothing here. */
+function sizeChoice(model, onpick) {
+  const chosen = chosenSize(model);
+  const options = model.sizes.map((size) => h("option", { value: size, selected: size === chosen }, sizeWords(model, size)));
+  const select = h("select", { class: "field", id: "model-size", "aria-describedby": "model-size-hint" }, options);
+  select.addEventListener("change", () => {
+    chooseSize(model, Number(select.value));
+    onpick();
+  });
+  const hint = h("span", { class: "small soft", id: "model-size-hint" }, t("model.size.hint"));
+  return [h("label", { for: "model-size", class: "soft" }, t("model.size")), select, hint];
 }
 
 function choice(model, checked, onpick) {

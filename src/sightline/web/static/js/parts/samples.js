@@ -3,7 +3,7 @@
 import { fetchPicture, listSamples, predict } from "../api.js";
 import { h } from "../dom.js";
 import { countLabels, toResult, visible } from "../filter.js";
-import { titleOf } from "../models-data.js";
+import { chosenSize, titleOf } from "../models-data.js";
 import { describe, percent, t } from "../strings.js";
 import { mini } from "./mini.js";
 import { problemBox } from "./problem.js";
@@ -85,7 +85,7 @@ function card(sample, onopen) {
       picture.draw([], 1, 1);
     },
     async look(model, signal) {
-      const result = toResult(await predict(await file(signal), { name: "sample", model: model.name, store: false, signal }));
+      const result = toResult(await predict(await file(signal), { name: "sample", model: model.name, size: chosenSize(model), store: false, signal }));
       const filter = { min: model.min_score, hidden: new Set() };
       const shown = visible(result.predictions, filter);
       picture.draw(shown, result.width, result.height);

@@ -7,6 +7,7 @@ const isLocal = () => ["localhost", "127.0.0.1", "[::1]"].includes(location.host
 function address(result, state) {
   const query = filterQuery(result, state);
   query.set("model", result.model.name);
+  if (result.seenAt) query.set("size", result.seenAt);
   return `${location.origin}/api/v1/predict?${query}`;
 }
 

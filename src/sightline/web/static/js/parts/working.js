@@ -2,7 +2,7 @@
 
 import { getResult, listModels, predict, predictAddress } from "../api.js";
 import { announce, h, icon } from "../dom.js";
-import { currentModel, titleOf } from "../models-data.js";
+import { chosenSize, currentModel, titleOf } from "../models-data.js";
 import { go } from "../router.js";
 import { percent, t } from "../strings.js";
 import { problemBox } from "./problem.js";
@@ -58,7 +58,7 @@ export function working(root, job) {
   };
   const ask = async () => {
     model ??= currentModel(await listModels());
-    const options = { name, model: model?.name, onProgress, signal: stop.signal };
+    const options = { name, model: model?.name, size: chosenSize(model), onProgress, signal: stop.signal };
     const answer = await (file ? predict(file, options) : predictAddress(address, options));
     // The answer holds what passes the threshold; the stored record holds everything down to the floor.
     return getResult(answer.id, stop.signal);

@@ -107,11 +107,16 @@ function about(model) {
   const input = model.input ?? {};
   const rows = [
     [t("models.min"), percent(model.min_score)],
-    [t("models.input"), input.width ? t("result.size.value", { width: input.width, height: input.height }) : ""],
+    [t("models.input"), inputWords(input)],
     [t("models.origin"), model.origin],
     [t("models.start"), model.initialisation],
   ];
   return [facts(rows), labelFinder(model.label_names), model.card && h("div", { class: "model-card-text" }, cardText(model.card))];
+}
+
+function inputWords({ sizes = [], width, height }) {
+  if (sizes.length > 1) return t("models.input.value", { sizes: sizes.join(" · ") });
+  return width ? t("result.size.value", { width, height }) : "";
 }
 
 function labelFinder(labels) {
