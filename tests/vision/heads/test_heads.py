@@ -5,13 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from sightline.errors import BadOption, ModelFailed, ModelRefused
 from sightline.manifest import Head, InputContract, Manifest, Thresholds
-from sightline.types import Ask, Classification, Detections, Fit
+from sightline.types import Ask, Classification, Detections, Fit, Segments
 from sightline.vision import boxes, heads
 
 Make = Callable[..., Manifest]
@@ -155,6 +155,78 @@ def test_wild_numbers_give_clean_boxes(raw: Any, least: float) -> None:
     overlap = boxes.iou(found.xyxy, found.xyxy) * same
     np.fill_diagonal(overlap, 0)
     assert (overlap <= toy.thresholds.iou + 1e-5).all()
+
+
+_YUNET = (("cls", 1), ("obj", 1), ("bbox", 4))
+SHAPES: dict[str, tuple[str, dict[str, tuple[int, ...]]]] = {
+    "softmax": ("classify", {"o": (1, 2)}),
+    "logits": ("classify", {"o": (1, 2)}),
+    "sigmoid": ("classify", {"o": (1, 2)}),
+    "yolox": ("detect", {"o": (1, 21, 7)}),
+    "nanodet": ("detect", {"o": (1, 22, 34)}),
+    "fastestdet": ("detect", {"o": (1, 7, 2, 2)}),
+    "yunet": ("detect", {f"{k}_{s}": (1, (32 // s) ** 2, n) for s in (8, 16, 32) for k, n in _YUNET}),
+    "ssd": ("detect", {"boxes": (3, 4), "labels": (3,), "scores": (3,), "count": (1,)}),
+    "detr": ("detect", {"logits": (1, 5, 3), "boxes": (1, 5, 4)}),
+    "ultraface": ("detect", {"scores": (1, 5, 3), "boxes": (1, 5, 4)}),
+    "maskrcnn_torchvision": ("segment", {"boxes": (3, 4), "l": (3,), "s": (3,), "masks": (3, 1, 32, 32)}),
+    "maskrcnn_zoo": ("segment", {"boxes": (3, 4), "l": (3,), "s": (3,), "masks": (3, 1, 4, 4)}),
+    "prototypes": ("segment", {"o": (1, 21, 39), "p": (1, 32, 8, 8)}),
+    "deeplab": ("segment", {"o": (1, 4, 4, 2)}),
+    "bodypix": ("segment", {"segments": (1, 3, 3, 1)}),
+}
+
+
+@pytest.mark.parametrize("kind", heads.HEADS)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(data=st.data())
+def test_wild_numbers_give_an_answer_or_an_error_in_words(
+    manifest: Make, half: Fit, kind: str, data: st.DataObject
+) -> None:
+    task, shapes = SHAPES[kind]
+    few = st.sampled_from([0.5, 0.9, 1.0, 4.0, 20.0, np.nan, np.inf, -np.inf, 3e38, -3e38, -1.0])
+    outputs = {name: data.draw(hnp.arrays(np.float32, shape, elements=few)) for name, shape in shapes.items()}
+    toy = manifest(kind, task, labels=("cat",) if kind in {"yunet", "bodypix"} else ("cat", "dog"))
+    if kind == "ssd" and not 0 <= outputs["count"][0] < np.inf:
+        with pytest.raises(ModelFailed, match="'count'"):
+            heads.read(toy, outputs, half, Ask())
+        return
+    got = heads.read(toy, outputs, half, Ask())
+    score = got.detections.score if isinstance(got, Segments) else got.score
+    assert ((score >= 0) & (score <= 1)).all()
+
+
+@pytest.mark.parametrize("count", [np.nan, np.inf, -1.0])
+def test_a_count_that_is_none_is_named(manifest: Make, half: Fit, count: float) -> None:
+    outputs = {
+        "boxes": np.array([[2, 2, 20, 20]], np.float32),
+        "labels": np.array([1]),
+        "scores": np.array([0.9], np.float32),
+        "count": np.array([count], np.float32),
+    }
+    with pytest.raises(ModelFailed, match="'count' must be one number of at least 0"):
+        heads.read(manifest("ssd"), outputs, half, Ask())
+
+
+@pytest.mark.parametrize("side", [0, 1, 2, 3])
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_an_endless_box_of_mask_rcnn_is_no_object(manifest: Make, half: Fit, side: int, value: float) -> None:
+    box = np.array([[2, 2, 20, 20], [2, 2, 20, 20]], np.float32)
+    box[0, side] = value
+    outputs = {
+        "boxes": box,
+        "labels": np.array([1, 2]),
+        "scores": np.array([0.9, 0.8], np.float32),
+        "masks": np.ones((2, 1, 28, 28), np.float32),
+    }
+    got = heads.read(manifest("maskrcnn_zoo", "segment"), outputs, half, Ask())
+    assert isinstance(got, Segments)
+    assert got.detections.label.tolist() == [1]
+
+
+def test_what_numpy_cannot_read_is_an_error_in_words(manifest: Make, half: Fit) -> None:
+    with pytest.raises(ModelFailed, match="cannot be read by the head 'softmax'"):
+        heads.read(manifest("softmax", "classify"), {"p": np.array([["a", "b"]])}, half, Ask())
 
 
 def test_class_numbers_beyond_the_output_are_named(manifest: Make, half: Fit) -> None:

@@ -6,7 +6,7 @@
 import numpy as np
 from pydantic import ValidationError
 
-from sightline.errors import BadOption, ModelRefused
+from sightline.errors import BadOption, ModelFailed, ModelRefused
 from sightline.manifest import Manifest
 from sightline.types import Ask, Fit, Int64, Prediction, Segments
 from sightline.vision.heads import classify, grid, maskrcnn, ready, semantic
@@ -35,12 +35,17 @@ HEADS: dict[str, Reader] = {
 def read(manifest: Manifest, outputs: Outputs, fit: Fit, ask: Ask) -> Prediction:
     """The outputs of one picture -> a prediction in pixels of the original, strongest first.
 
-    ``outputs`` may keep a leading batch axis of 1. Raises ModelFailed when their shapes cannot be
-    what the manifest says, ModelRefused for an unusable head, BadOption for an unusable ask.
+    ``outputs`` may keep a leading batch axis of 1. Raises ModelFailed when their shapes or numbers cannot
+    be what the manifest says, ModelRefused for an unusable head, BadOption for an unusable ask.
     """
     reader, options = check(manifest)
-    with np.errstate(all="ignore"):  # wild numbers become inf or NaN, and those are never an answer
-        prediction = reader.read(outputs, fit, need(manifest, ask), options)
+    wanted = need(manifest, ask)
+    try:
+        with np.errstate(all="ignore"):  # wild numbers become inf or NaN, and those are never an answer
+            prediction = reader.read(outputs, fit, wanted, options)
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # numpy's words are no answer
+        msg = f"The outputs of '{manifest.name}' cannot be read by the head '{manifest.head.kind}': {error}."
+        raise ModelFailed(msg, next_step="Check head and its options in model.json.") from error
     if manifest.task == "detect" and isinstance(prediction, Segments):
         return prediction.detections
     return prediction

@@ -168,9 +168,14 @@ def finish(
 
 
 def place(xyxy: Float32, score: Float32, label: Int64, fit: Fit, rows: Index) -> tuple[Detections, Index]:
-    """Canvas boxes -> boxes of the original, in the same order; those without an area are left out."""
-    original = fit.to_original(np.asarray(xyxy, np.float32))
-    real = boxes.is_real(original)
+    """Canvas boxes -> boxes of the original, in the same order.
+
+    Those without an area are left out, and those with a side at infinity: clipping would make it the
+    picture's edge, and a mask over an endless box has no place.
+    """
+    xyxy = np.asarray(xyxy, np.float32)
+    original = fit.to_original(xyxy)
+    real = boxes.is_real(original) & np.isfinite(xyxy).all(1)
     score = np.minimum(score, 1)
     if real.all():
         return Detections(original, np.asarray(score, np.float32), label), rows

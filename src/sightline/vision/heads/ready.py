@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from sightline.errors import ModelFailed
 from sightline.types import Detections, Fit, Float32, Int64
 from sightline.vision import boxes
 from sightline.vision.boxes import Index
@@ -58,13 +59,22 @@ def read_ssd(outputs: Outputs, fit: Fit, need: Need, options: ReadyOptions) -> D
         number = expect(pick(outputs, options, "labels", 1), (len(raw),), "labels")
         score = expect(pick(outputs, options, "scores", 2), (len(raw),), "scores")
     if "count" in options.outputs or "count" in outputs:
-        score = score[: int(np.asarray(pick(outputs, options, "count")).reshape(-1)[0])]
+        score = score[: _counted(pick(outputs, options, "count"))]
     label = label_ids(number[: len(score)], need, options)
     score = np.asarray(score, np.float32)
     rows = passes(score, label, need)
     rows = rows[boxes.strongest(score[rows], boxes.CANDIDATES)]
     xyxy = on_canvas(np.asarray(raw[rows], np.float32), fit, options.box_order, options.box_unit)
     return _best(xyxy, score[rows], label[rows], fit, need)
+
+
+def _counted(output: npt.NDArray[Any]) -> int:
+    """The number in the output 'count', () or (1,) of any dtype; ModelFailed when it is none."""
+    number = np.asarray(output, np.float64).reshape(-1)
+    if len(number) != 1 or not np.isfinite(number[0]) or number[0] < 0:
+        msg = f"The output 'count' must be one number of at least 0, got {number[:4].tolist()}."
+        raise ModelFailed(msg, next_step="Check head.options.outputs in model.json, or leave 'count' out.")
+    return int(number[0])
 
 
 _TENSORFLOW = {

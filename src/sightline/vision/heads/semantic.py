@@ -116,7 +116,7 @@ def _segments(parts: list[_Part], extent: masks.Extent, fit: Fit, need: Need) ->
     spent = 0
     for score, label, field, where in sorted(parts, key=lambda part: -part[0]):
         wanted = need.wanted is None or label in need.wanted
-        if score < need.least or not wanted or len(found) == need.max_results:
+        if not score >= need.least or not wanted or len(found) == need.max_results:  # NaN is no score
             continue
         region = _region(where, extent, fit)
         spent += (region[2] - region[0]) * (region[3] - region[1])
