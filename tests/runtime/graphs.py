@@ -1,5 +1,7 @@
 """Tiny graphs, made node by node: small enough to know their outputs by heart."""
 
+import hashlib
+import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,11 +9,13 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
 
 from sightline.manifest import Head, InputContract, Manifest
 
 LABELS = ("red", "green", "blue")
 SIDE = 8
+SIZES = (16, 32, 64)
 
 
 def colour_classifier(path: Path, *, batch: int | str = "n", sharpness: float = 4.0) -> Path:
@@ -42,6 +46,26 @@ def breaks_when_run(path: Path) -> Path:
     nodes = [helper.make_node("Reshape", ["pixels", "shape"], ["logits"])]
     shape = {"shape": np.array([7, -1], np.int64)}
     return save(path, nodes, shape, ["n", 3, SIDE, SIDE], ("logits", ["a", "b"]))
+
+
+def colour_cells(path: Path, *, side: int | str = "side") -> Path:
+    """A YOLOX detector of coloured cells that runs at any multiple of 8: input (n, 3, side, side).
+
+    Each cell of 8 x 8 pixels is one row (n, cells, 5 + 3): a box that is the cell, certain to hold
+    something, and the mean of each channel as the score of its colour. At a larger size the cells are
+    smaller parts of the picture.
+    """
+    weight = np.zeros((8, 3, 1, 1), np.float32)
+    weight[5:, :, 0, 0] = np.eye(3)
+    bias = np.array([0.5, 0.5, 0, 0, 1, 0, 0, 0], np.float32)
+    nodes = [
+        helper.make_node("AveragePool", ["pixels"], ["cells"], kernel_shape=[8, 8], strides=[8, 8]),
+        helper.make_node("Conv", ["cells", "weight", "bias"], ["planes"]),
+        helper.make_node("Reshape", ["planes", "shape"], ["columns"]),
+        helper.make_node("Transpose", ["columns"], ["rows"], perm=[0, 2, 1]),
+    ]
+    weights = {"weight": weight, "bias": bias, "shape": np.array([0, 8, -1], np.int64)}
+    return save(path, nodes, weights, ["n", 3, side, side], ("rows", ["n", "cells", 8]))
 
 
 def save(
@@ -76,3 +100,33 @@ def manifest(**changes: Any) -> Manifest:
         "head": Head(kind="logits"),
     }
     return Manifest(**(fields | changes))
+
+
+def sized_manifest(*, sizes: tuple[int, ...] = SIZES, side: int = 32, **changes: Any) -> Manifest:
+    """The contract of `colour_cells`: usually 32 x 32, or what is asked of ``sizes``."""
+    contract = InputContract(width=side, height=side, sizes=sizes, scale=1 / 255)
+    head = Head(kind="yolox", options={"strides": [8]})
+    fields = {"name": "cells", "task": "detect", "input": contract, "head": head}
+    return manifest(**(fields | {"thresholds": {"min_score": 0.6}} | changes))
+
+
+def sized_bundle(folder: Path, *, side: int | str = "side", **changes: Any) -> Path:
+    """A bundle of `colour_cells` in ``folder``, which is made."""
+    folder.mkdir(parents=True)
+    data = colour_cells(folder / "model.onnx", side=side).read_bytes()
+    about = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "licence": "CC0-1.0"}
+    (folder / "model.json").write_text(sized_manifest(**(about | changes)).model_dump_json())
+    return folder
+
+
+def red_square(side: int = 128) -> bytes:
+    """A PNG of a red square in the middle half of a black picture: cells at 16 are too coarse to see it."""
+    pixels = np.zeros((side, side, 3), np.uint8)
+    pixels[side // 4 : -side // 4, side // 4 : -side // 4, 0] = 255
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return out.getvalue()
+
+
+FOUND = {16: 0, 32: 4, 64: 16}
+"""How many red cells `colour_cells` sees in `red_square` at each size."""
