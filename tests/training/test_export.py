@@ -21,6 +21,7 @@ from sightline.training.grid_loss import Grid
 from sightline.training.models.grid_detector import cells
 from sightline.training.pictures import labels_of, read_source
 from sightline.training.recipe import load_recipe
+from sightline.training.recipe_detect import DetectRecipe
 from sightline.training.run import train
 from sightline.types import Ask, Detections
 
@@ -62,8 +63,9 @@ def test_the_bundle_is_complete_and_takes_any_batch(bundle: Path, data_settings:
 
 def test_the_served_road_finds_what_torch_finds(bundle: Path, run: Path, toy: Path, tmp_path: Path) -> None:
     plan = load_recipe(toy / "toy.toml", OVERRIDES)
+    assert isinstance(plan, DetectRecipe)
     example = read_source(plan, plan.data.watch[0], labels_of(plan))[0]
-    wanted = detect(finished(plan, run, 2), example, Grid(*cells(64, 64)), 64, 1)
+    wanted = detect(finished(plan, run, ("red", "blue")), example, Grid(*cells(64, 64)), 64, 1)
     settings = load_settings(
         {"data_dir": str(tmp_path), "engine": "onnxruntime", "threads": 1}, environment={}
     )

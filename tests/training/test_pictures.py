@@ -8,7 +8,8 @@ import pytest
 from sightline.errors import BadOption
 from sightline.manifest import InputContract
 from sightline.training.pictures import Example, labels_of, plain, read_source, vary
-from sightline.training.recipe import Augment, load_recipe
+from sightline.training.recipe import load_recipe
+from sightline.training.recipe_detect import Augment, DetectRecipe
 from sightline.types import Frame
 from sightline.vision import preprocess
 
@@ -28,6 +29,7 @@ def example(x: int = 20, y: int = 10, w: int = 30, h: int = 20) -> Example:
 
 def test_read_source_keeps_and_leaves_out_by_address(recipe: Path) -> None:
     plan = load_recipe(recipe)
+    assert isinstance(plan, DetectRecipe)
     labels = labels_of(plan)
     assert labels == ("red", "blue")
     used = read_source(plan, plan.data.train[0], labels)
@@ -41,6 +43,7 @@ def test_read_source_keeps_and_leaves_out_by_address(recipe: Path) -> None:
 
 def test_a_missing_file_says_which_setting_to_change(recipe: Path) -> None:
     plan = load_recipe(recipe, {"data.root": "/nowhere"})
+    assert isinstance(plan, DetectRecipe)
     with pytest.raises(BadOption) as caught:
         read_source(plan, plan.data.train[0], ("red",))
     assert "data.root" in caught.value.next_step

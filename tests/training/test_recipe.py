@@ -7,6 +7,7 @@ import pytest
 
 from sightline.errors import ConfigError
 from sightline.training.recipe import RECIPES, load_recipe
+from sightline.training.recipe_detect import DetectRecipe
 
 pytestmark = pytest.mark.train
 
@@ -18,6 +19,7 @@ def test_every_shipped_recipe_is_valid_and_is_found_by_its_name(path: Path) -> N
 
 def test_everyday_never_trains_on_pictures_that_models_are_judged_on() -> None:
     recipe = load_recipe(Path("everyday"))
+    assert isinstance(recipe, DetectRecipe)
     for source in recipe.data.train:
         assert "val" not in source.pictures
         assert "val" not in source.annotations
@@ -27,6 +29,7 @@ def test_everyday_never_trains_on_pictures_that_models_are_judged_on() -> None:
 
 def test_overrides_reach_into_tables(recipe: Path) -> None:
     changed = load_recipe(recipe, {"optimiser.epochs": 7, "loss.teacher": 0.0, "seed": 9})
+    assert isinstance(changed, DetectRecipe)
     assert (changed.optimiser.epochs, changed.loss.teacher, changed.seed) == (7, 0.0, 9)
 
 
@@ -40,6 +43,7 @@ def test_overrides_reach_into_tables(recipe: Path) -> None:
         ({"input.width": 640}, "square"),
         ({"input.color": "BGR"}, "RGB"),
         ({"seed.deeper": 1}, "no table"),
+        ({"task": "dance"}, "task.*detect.*classify"),
         ({"optimiser.rate": float("nan")}, "optimiser.rate"),
     ],
     ids=[
@@ -50,6 +54,7 @@ def test_overrides_reach_into_tables(recipe: Path) -> None:
         "not square",
         "other colours",
         "through a value",
+        "no such task",
         "not a number",
     ],
 )

@@ -13,6 +13,7 @@ import torch
 from sightline.evaluation import Report
 from sightline.manifest import Manifest
 from sightline.training.recipe import Recipe
+from sightline.training.subjects import subject_of
 
 _SHOWN = ("AP", "AP50", "AP75", "AR100", "AP_small", "AP_medium", "AP_large", "top1", "top5")
 _EXPLAINED = (
@@ -104,7 +105,7 @@ def _training(plan: Recipe, manifest: Manifest, log: Sequence[Mapping[str, Any]]
         f"Command: `sightline train {name}` (recipe `training/recipes/{name}.toml`, seed {plan.seed}).",
         f"{options.epochs} epochs, batches of {options.batch}, peak rate {options.rate:g}{unit}, cosine.",
         f"Weights averaged over time ({options.average:g}).",
-        f"Loss: marked boxes x {plan.loss.labels:g}, staying close to the start x {plan.loss.teacher:g}.",
+        f"Loss: {subject_of(plan).loss(plan)}.",
     ]
     if log:
         lines.append(f"It took {hours:.2f} hours: {machine()}, {options.threads} threads.")

@@ -16,7 +16,7 @@ from sightline.training.grid_loss import Grid, Truth, label_loss, teacher_loss
 from sightline.training.models.grid_detector import GridDetector, boxes, cells
 from sightline.training.models.start import load_yolox_nano
 from sightline.training.pictures import Example, Sample, labels_of, plain, read_source, vary
-from sightline.training.recipe import Recipe
+from sightline.training.recipe_detect import DetectRecipe
 from sightline.types import Int64
 
 LOWEST_SCORE = 0.01
@@ -38,7 +38,7 @@ class DetectLesson:
     answer both alike.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: DetectRecipe) -> None:
         self.recipe = recipe
         self.labels = labels_of(recipe)
         self.size = recipe.input.width
@@ -116,7 +116,7 @@ class DetectLesson:
         return torch.cat([1 - swapped[..., :1], swapped[..., 1:]], 2)
 
 
-def build(recipe: Recipe, classes: int) -> GridDetector:
+def build(recipe: DetectRecipe, classes: int) -> GridDetector:
     """The network of a recipe with its starting weights."""
     torch.manual_seed(recipe.seed)
     model = GridDetector(classes, recipe.network.width)

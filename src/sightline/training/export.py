@@ -6,29 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sightline.errors import ModelRefused, NotFound
-from sightline.manifest import Head, Manifest
+from sightline.manifest import Manifest
 from sightline.registry import CARD_FILE, MANIFEST_FILE, MODEL_FILE
 from sightline.training.card import read_log, write_card
-from sightline.training.detect import build
 from sightline.training.graph import Parity, export_graph, prove
-from sightline.training.models.grid_detector import GridDetector
-from sightline.training.pictures import labels_of
 from sightline.training.recipe import Recipe, load_recipe
 from sightline.training.run import fingerprint
-
-
-class Rows(nn.Module):
-    """What is served of a grid detector: probabilities instead of logits, one output ``rows``."""
-
-    def __init__(self, network: GridDetector) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        return self.network.probabilities(pixels)
+from sightline.training.subjects import subject_of
 
 
 def export(
@@ -50,26 +37,27 @@ def export(
         ModelRefused: The weights are another recipe's, or the graph does not compute what torch does.
     """
     plan = load_recipe(recipe, overrides)
-    labels = labels_of(plan)
-    parity = write_graph(plan, finished(plan, out, len(labels)), folder)
+    labels = subject_of(plan).labels(plan)
+    parity = write_graph(plan, finished(plan, out, labels), folder)
     manifest = manifest_of(plan, labels, dict(metrics or {}))
     seal(folder, manifest, card or write_card(plan, manifest, read_log(out), ()))
     return parity
 
 
-def write_graph(plan: Recipe, network: GridDetector, folder: Path) -> Parity:
+def write_graph(plan: Recipe, network: nn.Module, folder: Path) -> Parity:
     """``model.onnx`` alone: any batch size at the recipe's input size."""
-    served = Rows(network).eval()
+    subject = subject_of(plan)
+    served = subject.served(plan, network).eval()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / MODEL_FILE
     draw = torch.Generator().manual_seed(0)
     shape = (3, plan.input.height, plan.input.width)
     cases = [torch.rand(n, *shape, generator=draw) * 255 for n in (1, 2, 3)]
-    export_graph(served, cases[1], path, names=(plan.input.tensor or "pixels", ["rows"]))
+    export_graph(served, cases[1], path, names=(plan.input.tensor or "pixels", subject.outputs(plan)))
     return prove(served, path, cases)
 
 
-def finished(plan: Recipe, out: Path, classes: int) -> GridDetector:
+def finished(plan: Recipe, out: Path, labels: tuple[str, ...]) -> nn.Module:
     """The network of a finished run, with its averaged weights."""
     path = out / "weights.pt"
     if not path.is_file():
@@ -80,12 +68,12 @@ def finished(plan: Recipe, out: Path, classes: int) -> GridDetector:
             f"{path} was trained by another recipe, or by an earlier form of this one.",
             next_step="Export with the recipe that trained it, or train again.",
         )
-    network = build(plan, classes)
+    network = subject_of(plan).network(plan, labels)
     network.load_state_dict(state["model"])
     return as_served(network)
 
 
-def as_served(network: GridDetector) -> GridDetector:
+def as_served(network: nn.Module) -> nn.Module:
     """Evaluation mode, channels first in memory as exported graphs have it."""
     return network.to(memory_format=torch.contiguous_format).eval()
 
@@ -101,7 +89,7 @@ def manifest_of(plan: Recipe, labels: tuple[str, ...], metrics: dict[str, Any]) 
         task=plan.task,
         labels=labels,
         input=plan.input,
-        head=Head(kind="yolox", options={"outputs": {"rows": "rows"}}),
+        head=subject_of(plan).head(plan),
         thresholds=words.thresholds,
         licence=words.licence,
         origin=words.origin,

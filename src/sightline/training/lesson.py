@@ -1,9 +1,15 @@
-"""What the training loop needs to know about a task, and nothing more."""
+"""What the room needs to know about a task, and nothing more: how to teach it, how to hand it over."""
 
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 from torch import Tensor, nn
+
+from sightline.manifest import Head
+from sightline.training.recipe_form import Recipe
+
+R = TypeVar("R", bound=Recipe)
 
 
 class Lesson(Protocol):
@@ -25,3 +31,26 @@ class Lesson(Protocol):
 
     def judge(self, model: nn.Module) -> dict[str, float]:
         """How good ``model`` is on the pictures that are only watched; may be empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject(Generic[R]):
+    """A task: its lesson, and all that the loop, the export and the card ask about it.
+
+    Every part takes the recipe, so that a task may have several kinds of networks.
+    """
+
+    lesson: Callable[[R], Lesson]
+    labels: Callable[[R], tuple[str, ...]]
+    network: Callable[[R, tuple[str, ...]], nn.Module]
+    """(recipe, labels) -> the network with the weights it starts from."""
+    start: Callable[[R], str]
+    """The weights file that it starts from; empty: random weights, which are not judged."""
+    served: Callable[[R, nn.Module], nn.Module]
+    """The network -> what is exported: one tensor of pixels in, ``outputs`` out."""
+    outputs: Callable[[R], tuple[str, ...]]
+    """Names of the outputs of the exported graph."""
+    head: Callable[[R], Head]
+    """Who reads them."""
+    loss: Callable[[R], str]
+    """What the loss is made of, as one sentence for the card."""

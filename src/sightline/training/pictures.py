@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
 from sightline.errors import BadOption
-from sightline.training.recipe import Augment, Recipe, Source
+from sightline.training.recipe_detect import Augment, DetectRecipe, Source
 from sightline.types import Float32, Int64, UInt8
 
 LONGEST = 640
@@ -49,7 +49,7 @@ class Sample:
     complete: bool
 
 
-def read_source(recipe: Recipe, source: Source, labels: Sequence[str]) -> list[Example]:
+def read_source(recipe: DetectRecipe, source: Source, labels: Sequence[str]) -> list[Example]:
     """All pictures of a source, decoded."""
     path = recipe.path(source.annotations)
     if not path.is_file():
@@ -71,7 +71,7 @@ def read_source(recipe: Recipe, source: Source, labels: Sequence[str]) -> list[E
     ]
 
 
-def labels_of(recipe: Recipe) -> tuple[str, ...]:
+def labels_of(recipe: DetectRecipe) -> tuple[str, ...]:
     """The labels of a recipe: its own, or the categories of its first source in the order of their ids."""
     if recipe.labels:
         return recipe.labels

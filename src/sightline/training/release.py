@@ -16,9 +16,9 @@ from sightline.registry import MODEL_FILE, Registry, read_bundle
 from sightline.serving.road import Road
 from sightline.settings import load_settings
 from sightline.training.card import Judgement, metrics_of, read_log, write_card
-from sightline.training.detect import build
 from sightline.training.export import as_served, export, manifest_of, seal, write_graph
 from sightline.training.recipe import Recipe, load_recipe
+from sightline.training.subjects import subject_of
 
 
 def release(
@@ -48,7 +48,7 @@ def release(
     manifest = read_bundle(folder).manifest
     with tempfile.TemporaryDirectory(prefix="sightline-release-") as place:
         bundles = {manifest.name: _renamed(folder, manifest, Path(place) / "candidate")}
-        if plan.network.start:
+        if subject_of(plan).start(plan):
             bundles["the start"] = _start(plan, manifest.labels, Path(place) / "start")
         judged = [
             Judgement(name, report)
@@ -70,7 +70,7 @@ def _renamed(folder: Path, manifest: Manifest, copy: Path) -> Path:
 
 
 def _start(plan: Recipe, labels: tuple[str, ...], folder: Path) -> Path:
-    write_graph(plan, as_served(build(plan, len(labels))), folder)
+    write_graph(plan, as_served(subject_of(plan).network(plan, labels)), folder)
     seal(folder, manifest_of(plan, labels, {}).model_copy(update={"name": "start"}), "")
     return folder
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,8 @@ import torch
 
 from sightline.errors import ConfigError, ModelFailed
 from sightline.training.averaging import Average, rate_at
-from sightline.training.detect import DetectLesson
-from sightline.training.lesson import Lesson
 from sightline.training.recipe import Recipe, load_recipe
-
-LESSONS: dict[str, Callable[[Recipe], Lesson]] = {"detect": DetectLesson}
+from sightline.training.subjects import subject_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ def train(
     torch.manual_seed(plan.seed)
     torch.use_deterministic_algorithms(mode=True)
     out.mkdir(parents=True, exist_ok=True)
-    lesson = LESSONS[plan.task](plan)
+    lesson = subject_of(plan).lesson(plan)
     model = lesson.model
     options = plan.optimiser
     optimiser = torch.optim.AdamW(

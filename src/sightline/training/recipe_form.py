@@ -1,0 +1,80 @@
+"""What every recipe has, whatever its task: a name, an input, an optimiser, words for its bundle."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sightline.manifest import NAME_PATTERN, VERSION_PATTERN, InputContract, Thresholds
+
+
+class Frozen(BaseModel):
+    """A table of a recipe: it knows its keys, and does not change."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Data(Frozen):
+    """Where pictures come from; each task has its own kinds of sources."""
+
+    root: str = "../shared"
+
+
+class Optimiser(Frozen):
+    """How weights move."""
+
+    kind: Literal["adamw", "muon"] = Field(
+        default="adamw", description="muon: orthogonal steps for convolutions, AdamW for all other tensors."
+    )
+    epochs: int = Field(gt=0)
+    batch: int = Field(default=16, gt=0)
+    rate: float = Field(gt=0, description="Peak learning rate.")
+    plain_rate: float = Field(
+        default=0.0, ge=0, description="muon: peak rate of the other tensors; 0: the same."
+    )
+    relative: bool = Field(default=False, description="The rate is a share of each tensor's size.")
+    last_rate: float = Field(
+        default=0.05, ge=0, le=1, description="Share of the rate that is left at the end."
+    )
+    warmup_epochs: float = Field(default=1.0, ge=0)
+    weight_decay: float = Field(default=0.01, ge=0)
+    clip: float = Field(default=10.0, gt=0, description="Longest gradient.")
+    average: float = Field(default=0.999, ge=0, lt=1, description="Share of the old average kept per step.")
+    threads: int = Field(default=2, gt=0)
+
+
+class Bundle(Frozen):
+    """What the exported manifest and card say; the rest is measured."""
+
+    title: str
+    description: str = ""
+    licence: str = "Apache-2.0"
+    origin: str = ""
+    initialisation: str = "random"
+    thresholds: Thresholds = Thresholds()
+    data: tuple[str, ...] = Field(default=(), description="One sentence per data set, with its licence.")
+    notes: tuple[str, ...] = Field(
+        default=(), description="One sentence per thing that the measurements do not say by themselves."
+    )
+    limits: tuple[str, ...] = Field(default=(), description="One sentence per known weakness.")
+
+
+class Recipe(Frozen):
+    """One training run. A task narrows ``data``, ``network``, ``augment`` and ``loss`` to its own."""
+
+    name: str = Field(pattern=NAME_PATTERN)
+    version: str = Field(default="1", pattern=VERSION_PATTERN)
+    task: Literal["detect", "classify"]
+    seed: int = 1
+    labels: tuple[str, ...] = Field(default=(), description="Empty: as the first source names them.")
+    input: InputContract
+    data: Data
+    network: Frozen
+    optimiser: Optimiser
+    augment: Frozen
+    loss: Frozen
+    bundle: Bundle
+
+    def path(self, relative: str) -> Path:
+        """A path of the recipe, from the working directory."""
+        return Path(self.data.root) / relative
