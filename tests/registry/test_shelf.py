@@ -101,6 +101,79 @@ def test_an_intact_copy_replaces_a_damaged_installation(
     assert registry.problems(deep=True) == ()
 
 
+DAMAGES = {
+    "garbage": lambda folder: (folder / "model.json").write_text("{"),
+    "gone": lambda folder: (folder / "model.json").unlink(),
+    "empty": lambda folder: [path.unlink() for path in folder.iterdir()],
+    "another": lambda folder: (folder / "model.json").write_text(
+        (folder / "model.json").read_text().replace('"toy"', '"boy"')
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+@pytest.mark.parametrize("known", [True, False], ids=["running", "after a restart"])
+def test_a_damaged_manifest_can_be_replaced(
+    settings: Settings, registry: Registry, make_bundle: Any, damage: Any, known: bool
+) -> None:
+    folder = make_bundle(b"one")
+    damage(registry.add(folder).folder)
+    registry = registry if known else Registry(settings, bundled=registry.root)
+    assert registry.add(folder).model_path.read_bytes() == b"one"
+    fresh = Registry(settings)
+    assert fresh.resolve("toy").active
+    assert fresh.problems(deep=True) == ()
+    assert sorted(path.name for path in registry.root.iterdir()) == ["toy"]
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_manifest_can_be_removed(
+    settings: Settings, registry: Registry, make_bundle: Any, damage: Any
+) -> None:
+    damage(registry.add(make_bundle(b"one")).folder)
+    registry = Registry(settings)
+    for name in ("toy", "toy@1"):
+        with pytest.raises(NotFound, match="toy@1 is damaged") as failure:
+            registry.resolve(name)
+        assert "models remove toy@1" in failure.value.next_step
+    assert [one.reference for one in registry.removable("toy")] == ["toy@1"]
+    assert [one.reference for one in registry.remove("toy", "1")] == ["toy@1"]
+    assert list(registry.root.iterdir()) == []
+    with pytest.raises(NotFound, match="There is no model 'toy'"):
+        registry.remove("toy")
+
+
+def test_a_damaged_version_leaves_only_once_its_heir_is_proven(
+    settings: Settings, registry: Registry, make_bundle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_bundle(b"one")
+    home = registry.add(folder).folder
+    (home / "model.json").write_text("{")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.copyfileobj", full)
+        with pytest.raises(StorageFull, match="nothing has changed"):
+            Registry(settings).add(folder)
+    assert (home / "model.onnx").read_bytes() == b"one"
+
+
+def test_what_lies_beside_a_damaged_version_stays(
+    settings: Settings, registry: Registry, make_bundle: Any
+) -> None:
+    registry.add(make_bundle(b"one"))
+    damaged = registry.add(make_bundle(b"two", version="2")).folder
+    (damaged / "model.json").write_text("{")
+    registry = Registry(settings)
+    with pytest.raises(NotFound, match="toy@2 is damaged"):
+        registry.resolve("toy@2")
+    assert [one.reference for one in registry.remove("toy", "2")] == ["toy@2"]
+    assert registry.resolve("toy").version == "1"
+    assert not (registry.root / "toy" / "ACTIVE").exists()
+
+
 def test_a_damaged_active_version_falls_back_to_an_intact_one(
     settings: Settings, registry: Registry, make_bundle: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

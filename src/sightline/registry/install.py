@@ -29,10 +29,7 @@ def install(folder: Path, root: Path, taken: Mapping[str, Bundle]) -> str:
     """
     bundle = read_bundle(folder)
     bundle.verify()
-    old = taken.get(bundle.version)
-    if old is not None and _is_broken(old):
-        drop(old, root)
-        old = None
+    old = _intact(taken.get(bundle.version))
     if old is not None and not _same(old, bundle):
         raise ModelRefused(
             f"{bundle.reference} exists already with other content.",
@@ -87,6 +84,8 @@ def _copy(bundle: Bundle, target: Path, root: Path) -> None:
                 _copy_file(bundle.folder / name, staging / name)
         read_bundle(staging).verify()
         _sync_folder(staging)
+        if os.path.lexists(target):  # damaged, or it would have been found: gone only once its heir is proven
+            drop(target, root)
         staging.rename(target)
         _sync_folder(target.parent)
     except BaseException:
@@ -111,22 +110,26 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _is_broken(old: Bundle) -> bool:
-    """Whether an installed version is damaged, so that an intact copy may take its place."""
-    if old.bundled:
-        return False
+def _intact(old: Bundle | None) -> Bundle | None:
+    """An installed version as it lies there now; None when it is damaged and another may take its place."""
+    if old is None or old.bundled:
+        return old
     try:
-        old.verify()
+        now = read_bundle(old.folder)  # what is in memory may be older than the damage
+        now.verify()
     except ModelRefused:
-        return True
-    return False
+        return None
+    return now if now.reference == old.reference else None
 
 
-def drop(bundle: Bundle, root: Path) -> None:
-    """Take a version off the shelf in one step, then delete it."""
+def drop(folder: Path, root: Path) -> None:
+    """Take a version off the shelf in one step, then delete it; whatever it is, links are not followed."""
     trash = root / f"{INCOMING}gone-{os.getpid()}-{time.monotonic_ns()}"
-    bundle.folder.rename(trash)
-    shutil.rmtree(trash, ignore_errors=True)
+    folder.rename(trash)
+    if trash.is_dir() and not trash.is_symlink():
+        shutil.rmtree(trash, ignore_errors=True)
+    else:
+        trash.unlink(missing_ok=True)
 
 
 def _same(old: Bundle, new: Bundle) -> bool:

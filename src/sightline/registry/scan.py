@@ -2,6 +2,7 @@
 
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,6 +15,27 @@ Signature: TypeAlias = tuple[tuple[str, int], ...]
 
 _TICK_S = 0.05
 """File times move in steps of the kernel's clock: two changes this close may carry the same time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wreck:
+    """A folder where a version of a model should be, but that cannot be read as one."""
+
+    name: str
+    version: str
+    folder: Path
+    reason: str
+    bundled: bool = False
+
+    @property
+    def reference(self) -> str:
+        """``name@version``, as its folders are called."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong, for people."""
+        return f"{self.reference} is left out: {self.reason}"
 
 
 def signature(root: Path) -> Signature:
@@ -33,20 +55,20 @@ def settled(mark: Signature) -> bool:
     return time.time() - newest_ns / 1e9 > _TICK_S
 
 
-def scan(bundled: Path, root: Path) -> tuple[dict[str, dict[str, Bundle]], list[str]]:
-    """All bundles, ``{name: {version: bundle}}``, and a sentence about each folder that is none."""
+def scan(bundled: Path, root: Path) -> tuple[dict[str, dict[str, Bundle]], list[Wreck]]:
+    """All bundles, ``{name: {version: bundle}}``, and each folder that is none."""
     found: dict[str, dict[str, Bundle]] = {}
-    problems: list[str] = []
+    wrecks: list[Wreck] = []
     for base, ships in ((bundled, True), (root, False)):
         for home in _homes(base):
             for folder in _homes(home):
                 try:
                     bundle = _read(folder, home.name, ships=ships)
                 except ModelRefused as error:
-                    problems.append(f"{home.name}/{folder.name} is left out: {error.message}")
+                    wrecks.append(Wreck(home.name, folder.name, folder, error.message, bundled=ships))
                 else:
                     found.setdefault(bundle.name, {}).setdefault(bundle.version, bundle)
-    return {name: _mark_active(versions, root / name) for name, versions in found.items()}, problems
+    return {name: _mark_active(versions, root / name) for name, versions in found.items()}, wrecks
 
 
 def _read(folder: Path, name: str, *, ships: bool) -> Bundle:
@@ -56,10 +78,15 @@ def _read(folder: Path, name: str, *, ships: bool) -> Bundle:
     return bundle
 
 
+def promoted(home: Path) -> str:
+    """The version that ``ACTIVE`` in a model's folder names; empty when nothing was promoted."""
+    if not is_regular(home / ACTIVE_FILE):
+        return ""
+    return (home / ACTIVE_FILE).read_text("utf-8", errors="replace")[:100].strip()
+
+
 def _mark_active(versions: dict[str, Bundle], home: Path) -> dict[str, Bundle]:
-    chosen = ""
-    if is_regular(home / ACTIVE_FILE):
-        chosen = (home / ACTIVE_FILE).read_text("utf-8", errors="replace")[:100].strip()
+    chosen = promoted(home)
     if chosen not in versions:
         chosen = max(versions, key=natural)
     return {

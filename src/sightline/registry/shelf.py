@@ -15,6 +15,7 @@ import logging
 import re
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
@@ -22,10 +23,11 @@ from sightline.errors import BadOption, ModelRefused, NotFound, SightlineError
 from sightline.manifest import NAME_PATTERN, VERSION_PATTERN
 from sightline.registry.bundle import Bundle, read_bundle
 from sightline.registry.install import ACTIVE_FILE, drop, install, natural, write_text
-from sightline.registry.scan import Signature, scan, settled, signature
+from sightline.registry.scan import Signature, Wreck, promoted, scan, settled, signature
 from sightline.settings import Settings
 
 Bundles: TypeAlias = list[Bundle]
+Shelved: TypeAlias = Sequence[Bundle | Wreck]
 _log = logging.getLogger(__name__)
 _LOOK_AGAIN_S = 0.25
 """How long an answer about the folders is trusted: a request must not pay for a walk over them."""
@@ -41,7 +43,7 @@ class Registry:
         self._lock = threading.Lock()
         self._changing = threading.Lock()
         self._index: dict[str, dict[str, Bundle]] = {}
-        self._problems: list[str] = []
+        self._wrecks: Sequence[Wreck] = ()
         self._signature: Signature | None = None
         self._looked_s = float("-inf")
         self._proven: dict[tuple[Path, str], tuple[int, int, int]] = {}
@@ -84,6 +86,8 @@ class Registry:
             raise self._unknown(name)
         if version:
             if version not in found:
+                if any(wreck.version == version for wreck in self._damaged(name)):
+                    raise self._unknown(f"{name}@{version}")
                 raise NotFound(
                     f"The model {name!r} has no version {version!r}; it has {', '.join(sorted(found))}.",
                     next_step="Use one of these versions, or none for the active one.",
@@ -145,7 +149,27 @@ class Registry:
             self._forget()
             return self.find(bundle.reference)
 
-    def remove(self, name: str, version: str | None = None) -> Bundles:
+    def removable(self, reference: str) -> Shelved:
+        """What `remove` would delete, the newest first; also what is too damaged to be read.
+
+        Raises:
+            NotFound: No such model or version.
+            BadOption: It ships with Sightline.
+        """
+        name, _, version = reference.partition("@")
+        here: Shelved = [*self._fresh().get(name, {}).values(), *self._damaged(name)]
+        wanted = [one for one in here if version in ("", one.version)]
+        if not wanted:
+            raise self._unknown(reference)
+        own = [one for one in wanted if not one.bundled]
+        if not own:
+            raise BadOption(
+                f"{wanted[0].reference} ships with Sightline and cannot be removed.",
+                next_step="Choose another default with the setting `model` instead.",
+            )
+        return sorted(own, key=lambda one: natural(one.version), reverse=True)
+
+    def remove(self, name: str, version: str | None = None) -> Shelved:
         """Delete a version, or all imported versions, of a model. Returns what was deleted.
 
         Raises:
@@ -153,22 +177,16 @@ class Registry:
             BadOption: It ships with Sightline.
         """
         with self._changing:
-            wanted = [self.find(f"{name}@{version}")] if version else self.versions(name)
-            gone = [bundle for bundle in wanted if not bundle.bundled]
-            if not gone:
-                raise BadOption(
-                    f"{wanted[0].reference} ships with Sightline and cannot be removed.",
-                    next_step="Choose another default with the setting `model` instead.",
-                )
-            for bundle in gone:
-                self._drop(bundle)
+            gone = self.removable(f"{name}@{version}" if version else name)
+            for one in gone:
+                self._drop(name, one)
             self._forget()
             return gone
 
     def problems(self, *, deep: bool = False) -> tuple[str, ...]:
         """What is wrong on the shelf, one sentence each; ``deep`` also reads all weights."""
         found = self._fresh()
-        sentences = list(self._problems)
+        sentences = [wreck.sentence for wreck in self._wrecks]
         for bundle in (bundle for versions in found.values() for bundle in versions.values() if deep):
             try:
                 bundle.verify()
@@ -176,10 +194,10 @@ class Registry:
                 sentences.append(error.message)
         return tuple(sentences)
 
-    def _drop(self, bundle: Bundle) -> None:
-        drop(bundle, self._root)
-        home = self._root / bundle.name
-        if bundle.active:
+    def _drop(self, name: str, one: Bundle | Wreck) -> None:
+        drop(one.folder, self._root)
+        home = self._root / name
+        if promoted(home) == one.version:
             (home / ACTIVE_FILE).unlink(missing_ok=True)
         if not any(home.iterdir()):
             home.rmdir()
@@ -219,7 +237,18 @@ class Registry:
             next_step="Add one: `sightline models pull NAME` or `sightline models import FILE`.",
         )
 
+    def _damaged(self, name: str) -> Sequence[Wreck]:
+        return [wreck for wreck in self._wrecks if wreck.name == name]
+
     def _unknown(self, name: str) -> NotFound:
+        name, _, version = name.partition("@")
+        for wreck in self._damaged(name):
+            if version in ("", wreck.version):
+                return NotFound(
+                    f"{wreck.reference} is damaged: {wreck.reason}",
+                    next_step="Import or pull it again, which replaces it, or delete it with "
+                    f"`sightline models remove {wreck.reference}`.",
+                )
         known = ", ".join(sorted(self._index)) or "none yet"
         return NotFound(
             f"There is no model {name[:100]!r}. Models here: {known}.",
@@ -233,7 +262,7 @@ class Registry:
                 return self._index
             mark = signature(self._root)
             if mark != self._signature or not settled(mark):
-                self._index, self._problems = scan(self._bundled, self._root)
+                self._index, self._wrecks = scan(self._bundled, self._root)
                 self._signature = mark
             self._looked_s = now_s
             return self._index

@@ -19,9 +19,8 @@ def command(settings: Settings, reference: str, yes: bool) -> None:
 
     registry = Registry(settings)
     name, _, version = reference.partition("@")
-    found = [registry.find(reference)] if version else registry.versions(name)
-    own = [bundle.reference for bundle in found if not bundle.bundled]
-    if own and not yes:
+    own = [one.reference for one in registry.removable(reference)]
+    if not yes:
         click.confirm(f"Delete {', '.join(own)}?", abort=True, err=True)
     for bundle in registry.remove(name, version or None):
         click.echo(f"Removed {bundle.reference}.")
