@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.runtime.graphs import SIDE, breaks_when_run, colour_classifier, manifest
+from tests.runtime.graphs import SIDE, SIZES, breaks_when_run, colour_cells, colour_classifier, manifest
 
 from sightline.errors import ModelFailed
 from sightline.runtime.choose import Choice, open_engine
@@ -112,6 +112,31 @@ def test_wide_is_for_who_is_alone_and_faster() -> None:
             (slow if wide else fast).wait(0.02 if wide else 0.001)
             taken.append(wide)
     assert taken[-6:] == [False] * 6
+
+
+def test_each_shape_is_timed_for_itself() -> None:
+    """Wide is faster for large pictures and slower for small ones; by turns, each gets what suits it."""
+    width = Width(wide=True)
+    taken: dict[tuple[int, ...], list[bool]] = {(640,): [], (320,): []}
+    for shape in list(taken) * 10:
+        with width.enter(shape) as wide:
+            time.sleep(0.02 if wide == (shape == (320,)) else 0.001)
+            taken[shape].append(wide)
+    assert taken[640,][2:] == [True] * 8
+    assert taken[320,][2:] == [False] * 8
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_sizes_by_turns_give_what_each_gives_alone(tmp_path: Path, name: str) -> None:
+    path = colour_cells(tmp_path / "m.onnx")
+    made = np.random.default_rng(5)
+    tensors = [made.uniform(0, 1, (n, 3, side, side)).astype(np.float32) for n in (1, 3) for side in SIZES]
+    alone = [engine_of(path, name).run(tensor)["rows"].copy() for tensor in tensors]
+    engine = engine_of(path, name, lanes=2, wide=True)
+    for tensor, rows in [*zip(tensors, alone, strict=True)] * 3:
+        found = engine.run(tensor)["rows"]
+        assert found.shape == (len(tensor), (tensor.shape[-1] // 8) ** 2, 8)
+        np.testing.assert_allclose(found, rows, rtol=1e-6)
 
 
 def test_without_a_wide_copy_nobody_is_wide() -> None:

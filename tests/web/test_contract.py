@@ -54,6 +54,9 @@ def test_the_document_names_all_that_predict_takes(client: httpx.Client) -> None
         "size",
         "store",
     ]
+    (size,) = [one for one in predict["parameters"] if one["name"] == "size"]
+    assert size["schema"] == {"type": "integer", "minimum": 1, "maximum": 4096}
+    assert "default_size" in size["description"]
     assert {"200", "400", "401", "403", "404", "408", "413", "415", "421", "422", "503", "504", "507"} <= set(
         predict["responses"]
     )
@@ -71,6 +74,7 @@ def test_answers_follow_their_schemas(client: httpx.Client, cat: bytes) -> None:
 
     answer = client.post("/api/v1/predict?store=true", files={"image": cat}).json()
     check("ResultBody", answer)
+    check("ResultBody", client.post("/api/v1/predict?model=cells&size=64", files={"image": cat}).json())
     check("StoredBody", client.get(f"/api/v1/results/{answer['id']}").json())
     check("HistoryBody", client.get("/api/v1/results").json())
     check("ModelList", client.get("/api/v1/models").json())

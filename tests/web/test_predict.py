@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from PIL import Image
+from tests.runtime.graphs import FOUND, red_square
 from tests.web.conftest import Server
 
 JPEG = {"content-type": "image/jpeg"}
@@ -83,12 +84,36 @@ def test_form_fields_are_options_too(client: httpx.Client, cat: bytes) -> None:
         ("store=perhaps", "true or false"),
         ("min_score=0.1&min_score=0.2", "twice"),
         ("labels=%ff", "UTF-8"),
+        ("size=", "whole number of pixels"),
+        ("size=0", "whole number of pixels"),
+        ("size=64.0", "whole number of pixels"),
+        ("size=128", "one size only, 64 x 64, not at 128"),
+        ("model=cells&size=48", "Its sizes are: 16, 32, 64"),
     ],
 )
 def test_wrong_options_are_named(client: httpx.Client, cat: bytes, query: str, words: str) -> None:
     response = client.post(f"/api/v1/predict?{query}", content=cat, headers=JPEG)
     assert (response.status_code, code_of(response)) == (400, "bad_option")
     assert words in response.json()["detail"]
+
+
+@pytest.mark.parametrize(("query", "size"), [("", 32), ("&size=16", 16), ("&size=32", 32), ("&size=64", 64)])
+def test_a_model_is_asked_at_one_of_its_sizes(client: httpx.Client, query: str, size: int) -> None:
+    response = client.post(
+        f"/api/v1/predict?model=cells{query}", content=red_square(), headers={"content-type": "image/png"}
+    )
+    body = response.raise_for_status().json()
+    assert body["size"] == size
+    assert len(body["predictions"]) == FOUND[size]
+
+
+def test_a_size_may_be_a_form_field_and_models_of_one_size_have_none(
+    client: httpx.Client, cat: bytes
+) -> None:
+    wish = {"model": "cells", "size": "16"}
+    assert client.post("/api/v1/predict", files={"image": cat}, data=wish).json()["size"] == 16
+    only = client.post("/api/v1/predict?size=64", content=cat, headers=JPEG).raise_for_status().json()
+    assert "size" not in only
 
 
 def test_several_pictures_fail_alone(client: httpx.Client, cat: bytes) -> None:

@@ -10,6 +10,7 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from tests.runtime.graphs import FOUND, red_square
 from tests.web.conftest import Server
 
 JPEG = {"content-type": "image/jpeg"}
@@ -38,6 +39,18 @@ def test_the_models_threshold_is_kept_when_none_was_asked(client: httpx.Client, 
 
 def test_a_lower_threshold_than_the_floor_is_honoured(client: httpx.Client, cat: bytes) -> None:
     assert len(store(client, cat, "min_score=0")["predictions"]) == 5
+
+
+def test_the_size_is_kept_and_one_that_is_not_offered_stores_nothing(client: httpx.Client) -> None:
+    answer = store(client, red_square(), "model=cells&size=64", "square.png")
+    assert (answer["size"], len(answer["predictions"])) == (64, FOUND[64])
+    for place in (answer["id"], f"{answer['id']}.json"):
+        kept = client.get(f"/api/v1/results/{place}").raise_for_status().json()
+        assert kept["size"] == 64
+    before = client.get("/api/v1/results").json()["total"]
+    refused = client.post("/api/v1/predict?store=true&model=cells&size=48", files={"image": red_square()})
+    assert refused.json()["code"] == "bad_option"
+    assert client.get("/api/v1/results").json()["total"] == before
 
 
 def test_an_unknown_label_is_refused_and_nothing_stored(client: httpx.Client, cat: bytes) -> None:

@@ -172,6 +172,22 @@ def test_models_are_listed_and_shown(client: httpx.Client, cat: bytes) -> None:
     assert shown["versions"] == ["1"]
 
 
+def test_models_say_their_sizes_and_the_speed_of_the_usual_one(client: httpx.Client, cat: bytes) -> None:
+    jpeg = {"content-type": "image/jpeg"}
+    listed = {model["name"]: model for model in client.get("/api/v1/models").json()["models"]}
+    assert (listed["cells"]["sizes"], listed["cells"]["default_size"]) == ([16, 32, 64], 32)
+    assert (listed["tiny"]["sizes"], listed["tiny"]["default_size"]) == ([], None)
+
+    def pictures() -> int:
+        speed = client.get("/api/v1/models/cells").json()["speed"]
+        return int(speed["pictures"]) if speed else 0
+
+    before = pictures()
+    for query in ("&size=64", "", "&size=16", "&size=32"):
+        client.post(f"/api/v1/predict?model=cells{query}", content=cat, headers=jpeg).raise_for_status()
+    assert pictures() == before + 2
+
+
 def test_samples_and_palette(client: httpx.Client) -> None:
     samples = client.get("/api/v1/samples").json()["samples"]
     assert len(samples) >= 4

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+from tests.runtime import graphs
 
 from sightline.registry import Registry
 from sightline.settings import Settings
@@ -63,7 +64,7 @@ def classifier() -> onnx.ModelProto:
 
 
 def install(settings: Settings, scratch: Path) -> None:
-    """Put both models into the settings' data folder, through the real registry."""
+    """Put them, and `cells` of several sizes, into the settings' data folder, through the real registry."""
     registry = Registry(settings)
     for name, task, labels, head, model in (
         ("tiny", "detect", LABELS, "ssd", detector()),
@@ -90,3 +91,4 @@ def install(settings: Settings, scratch: Path) -> None:
         (folder / "model.json").write_text(json.dumps(manifest))
         (folder / "CARD.md").write_text(f"# {name}\n\nA test's model.\n")
         registry.add(folder)
+    registry.add(graphs.sized_bundle(scratch / "cells"))

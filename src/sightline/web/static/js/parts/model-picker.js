@@ -26,8 +26,9 @@ export function modelPicker(onchange) {
     if (!choices.hidden) choices.querySelector("input:checked")?.focus();
   });
   const sizes = h("div", { class: "picker-sizes", hidden: true });
-  const root = h("div", { class: "picker" }, line, sizes, choices);
+  const root = h("div", { class: "picker loading" }, h("div", { class: "picker-row" }, line, sizes), choices);
   const use = (model) => {
+    root.classList.remove("loading");
     name.textContent = titleOf(model);
     facts.textContent = [t(`model.task.${model.task}`), ...factsOf(model)].join(" · ");
     sizes.hidden = !chosenSize(model);
@@ -55,13 +56,12 @@ export function modelPicker(onchange) {
 function sizeChoice(model, onpick) {
   const chosen = chosenSize(model);
   const options = model.sizes.map((size) => h("option", { value: size, selected: size === chosen }, sizeWords(model, size)));
-  const select = h("select", { class: "field", id: "model-size", "aria-describedby": "model-size-hint" }, options);
+  const select = h("select", { class: "field", id: "model-size", title: t("model.size.hint") }, options);
   select.addEventListener("change", () => {
     chooseSize(model, Number(select.value));
     onpick();
   });
-  const hint = h("span", { class: "small soft", id: "model-size-hint" }, t("model.size.hint"));
-  return [h("label", { for: "model-size", class: "soft" }, t("model.size")), select, hint];
+  return [h("label", { for: "model-size", class: "small soft" }, t("model.size")), select];
 }
 
 function choice(model, checked, onpick) {
