@@ -17,6 +17,7 @@ import pytest
 
 from sightline.errors import Busy, NotAPicture
 from sightline.sandbox import ChildDied, ChildTimeout, Limits, Pool
+from sightline.sandbox.wire import Hangup
 from sightline.vision import codec
 
 MODULES = ["sightline.vision.codec"]
@@ -101,6 +102,31 @@ def test_a_nursery_that_died_is_replaced(pool: Pool) -> None:
         assert time.monotonic() < deadline, "the child outlived its nursery"
         time.sleep(0.02)
     assert pool.call(operator.add, 1, 1) == 2
+
+
+def test_the_memory_file_is_limited_like_memory(pool: Pool) -> None:
+    said = []
+    for fd in range(3, 64):
+        try:
+            pool.call(os.ftruncate, fd, 129 << 20)
+        except ChildDied as error:
+            said.append(error.message)
+        else:
+            said.append("grown")
+    assert "grown" not in said
+    assert any("File too large" in message for message in said)
+    assert len(pool.call(bytes, 30 << 20)) == 30 << 20
+
+
+def test_a_closed_pool_starts_nothing(pool: Pool) -> None:
+    """A job that was handed to a dead child when the pool closed: it would have got a new nursery."""
+    child = pool._take(None)
+    pool.close()
+    with pytest.raises(Hangup):
+        child.channel.receive(timeout_s=30, trusted=False)
+    with pytest.raises(Busy, match="stopping"):
+        pool._offer(child, (operator.add, (1, 1), 1.0))
+    assert pool._nursery._process.poll() is not None
 
 
 def test_nothing_can_be_opened_inside(pool: Pool) -> None:

@@ -2,9 +2,13 @@
 
 import hashlib
 import io
+import os
+import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +22,7 @@ from sightline.runtime import choose
 from sightline.runtime.choose import Choice
 from sightline.runtime.engine import Plan
 from sightline.serving import pool as pool_room
+from sightline.serving.call import Call
 from sightline.serving.pool import LoadedModel, ModelPool
 from sightline.serving.road import Road
 from sightline.settings import Settings, load_settings
@@ -119,14 +124,58 @@ def test_a_call_that_the_caller_made_stays_the_callers(road: Road) -> None:
 
 def test_a_deadline_that_has_passed_is_not_decoded(road: Road) -> None:
     with pytest.raises(DeadlineExceeded):
-        road.predict(jpeg("red"), deadline_s=0)
+        road.predict(b"a decoder would say that this is no picture", deadline_s=0)
 
 
 def test_a_cancelled_call_is_not_decoded(road: Road) -> None:
     with road.enter() as call:
         call.cancel()
         with pytest.raises(DeadlineExceeded, match="left"):
-            road.predict(jpeg("red"), call=call)
+            road.predict(b"a decoder would say that this is no picture", call=call)
+
+
+@pytest.fixture
+def stuck(road: Road) -> Iterator[Callable[[], None]]:
+    """The only decoder is stopped at its next job; call it to let the decoder go on."""
+    top(road, "red")
+    pid = road.decoder._pool.call(os.getpid)
+    os.kill(pid, signal.SIGSTOP)
+    yield lambda: os.kill(pid, signal.SIGCONT)
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+
+
+def leave_soon(call: Call) -> None:
+    threading.Timer(0.3, call.cancel).start()
+
+
+@pytest.mark.parametrize("cancel", [True, False], ids=["the caller leaves", "the deadline passes"])
+def test_nobody_waits_for_a_decoder_longer_than_for_the_answer(
+    road: Road, stuck: Callable[[], None], cancel: bool
+) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(top, road, "green")
+        while road.decoder._pool._idle:  # until it has the decoder
+            time.sleep(0.01)
+        with road.enter(None if cancel else 0.3) as call:
+            if cancel:
+                leave_soon(call)
+            with pytest.raises(DeadlineExceeded, match="left" if cancel else "deadline"):
+                road.predict(jpeg("blue"), call=call)
+        assert not first.done(), "it waited for the other picture"
+        stuck()
+        assert first.result(LATE_S) == "green"
+
+
+@pytest.mark.parametrize("cancel", [True, False], ids=["the caller leaves", "the deadline passes"])
+@pytest.mark.usefixtures("stuck")
+def test_a_picture_that_nobody_waits_for_gives_its_decoder_back(road: Road, cancel: bool) -> None:
+    with road.enter(None if cancel else 0.3) as call:
+        if cancel:
+            leave_soon(call)
+        with pytest.raises(DeadlineExceeded, match="left" if cancel else "deadline"):
+            road.predict(jpeg("blue"), call=call)
+    assert top(road, "green") == "green"
 
 
 def test_unknown_models_are_not_found(road: Road) -> None:

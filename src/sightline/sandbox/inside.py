@@ -162,6 +162,8 @@ def _limit(memory_mb: int, descriptors: int | None) -> None:
         base = int(statm.read().split()[0]) * resource.getpagesize()
     most = base + (memory_mb << 20)
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    # The memory file of the wire is memory too, of nobody's address space.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (memory_mb << 20, memory_mb << 20))
     if descriptors is not None:
         # From here on nothing can be opened, no file, no socket, no pipe, and no process or thread started
         # (the kernel does not hold root to the second one).

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sightline.errors import Busy, SightlineError
 from sightline.sandbox.inside import BURY, FORK, NUMBER
@@ -20,6 +20,19 @@ T = TypeVar("T")
 
 START_S = 30.0
 """Longest time that the nursery may take to import its modules on a busy machine."""
+
+
+class Claim(Protocol):
+    """Whoever waits for a job: how long the answer is worth something, and whether it still is."""
+
+    @property
+    def left_s(self) -> float: ...
+
+    def check(self) -> None:
+        """Raise the error that says why nobody waits any more; return while somebody does."""
+
+    def on_cancel(self, listener: Callable[[], None]) -> None:
+        """Call ``listener`` once when the waiting ends early, from any thread; at once if it has ended."""
 
 
 @dataclass(slots=True, eq=False)
@@ -35,6 +48,7 @@ class _Nursery:
     def __init__(self, modules: Sequence[str], memory_mb: int) -> None:
         self._arguments = (str(memory_mb), *modules)
         self._lock = threading.Lock()
+        self._closed = False
         self._start()
 
     def _start(self) -> None:
@@ -45,8 +59,10 @@ class _Nursery:
         self._control = ours
 
     def fork(self) -> _Child:
-        """A new child; a dead nursery is replaced first."""
+        """A new child; a dead nursery is replaced first, a closed one never: ``Busy``."""
         with self._lock:
+            if self._closed:
+                raise _closed()
             try:
                 return self._fork()
             except OSError:
@@ -94,6 +110,7 @@ class _Nursery:
     def close(self) -> None:
         """End the nursery; whatever children it has end with it."""
         with self._lock:
+            self._closed = True
             self._control.close()
             try:
                 self._process.wait(2)
@@ -127,27 +144,27 @@ class Pool:
         """How many children there are now."""
         return self._count
 
-    def call(self, function: Callable[..., T], *args: Any) -> T:
-        """Run ``function(*args)`` in a child.
+    def call(self, function: Callable[..., T], *args: Any, claim: Claim | None = None) -> T:
+        """Run ``function(*args)`` in a child; no longer than ``claim`` says that somebody waits for it.
 
         Raises:
-            SightlineError: Whatever of that family the function raised.
+            SightlineError: Whatever of that family the function raised, or what ``claim`` says.
             ChildTimeout: It overran its wall time; the child was killed.
             ChildDied: The child died of it, or the function raised something else.
             Busy: No child came free in time, or the pool is closed.
         """
         job = (function, args, self._limits.cpu_s)
-        child = self._take()
+        child = self._take(claim)
         try:
             child = self._offer(child, job)
-            answer = child.channel.receive(
-                timeout_s=self._limits.wall_s, largest=self._limits.memory_mb << 20, trusted=False
-            )
+            answer = self._await(child, claim)
         except TimeoutError as error:
             self._replace(child)
+            _check(claim)
             raise ChildTimeout(f"The job was killed after {self._limits.wall_s:g} s.") from error
         except Hangup as error:
             ended = died(self._replace(child))
+            _check(claim)
             raise _closed() if self._closed else ended from error
         except BaseException:  # KeyboardInterrupt and the like: the child is in the middle of a job
             self._replace(child)
@@ -178,16 +195,46 @@ class Pool:
             child.channel.send(job)
         return child
 
-    def _take(self) -> _Child:
+    def _await(self, child: _Child, claim: Claim | None) -> Any:
+        """The child's answer; a claim that ends early hangs up on the child."""
+        wall_s = self._limits.wall_s if claim is None else min(self._limits.wall_s, claim.left_s)
+        working = threading.Lock()  # held by whoever decides what becomes of the child
+        done = False
+
+        def leave() -> None:
+            with working:
+                if not done:
+                    child.channel.hang_up()
+
+        if claim is not None:
+            claim.on_cancel(leave)
+        try:
+            return child.channel.receive(
+                timeout_s=wall_s, largest=self._limits.memory_mb << 20, trusted=False
+            )
+        finally:
+            with working:
+                done = True
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _take(self, claim: Claim | None) -> _Child:
         deadline = time.monotonic() + self._wait_s
+        if claim is not None:
+            deadline = min(deadline, time.monotonic() + claim.left_s)
+            claim.on_cancel(self._wake)
         with self._changed:
             while not self._closed:
+                _check(claim)
                 if self._idle:
                     return self._idle.pop()  # the one that worked last: its caches are warm
                 if self._count < self._size:
                     self._count += 1
                     break
                 if not self._changed.wait(deadline - time.monotonic()):
+                    _check(claim)
                     raise Busy("All child processes are busy with other jobs.")
             else:
                 raise _closed()
@@ -237,6 +284,11 @@ class Pool:
                 self._idle.pop(0)
             with suppress(SightlineError):
                 self._replace(longest)
+
+
+def _check(claim: Claim | None) -> None:
+    if claim is not None:
+        claim.check()
 
 
 def _closed() -> Busy:

@@ -14,6 +14,7 @@ import os
 import pickle
 import socket
 import struct
+from contextlib import suppress
 from dataclasses import dataclass, is_dataclass
 from io import BytesIO
 from typing import Any, Final
@@ -149,6 +150,11 @@ class Channel:
             socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", int(whole), int(rest * 1e6))
         )
         self._timeout_s = timeout_s
+
+    def hang_up(self) -> None:
+        """Let whoever waits in ``receive``, here and at the other end, see a hangup. From any thread."""
+        with suppress(OSError):  # the other end may have been faster
+            self._sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close both descriptors; the other end sees a hangup."""

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 from sightline.errors import PictureTooComplex, SightlineError
-from sightline.sandbox import ChildDied, ChildTimeout, Pool
+from sightline.sandbox import ChildDied, ChildTimeout, Claim, Pool
 from sightline.sandbox import Limits as JobLimits
 from sightline.settings import Settings
 from sightline.types import Frame, Prepared, Result
@@ -46,16 +46,19 @@ class Decoder:
             wait_s=settings.deadline_s,
         )
 
-    def prepare(self, data: bytes, contract: "InputContract") -> Prepared:
+    def prepare(self, data: bytes, contract: "InputContract", claim: Claim | None = None) -> Prepared:
         """Decode, fit, and turn into a model's numbers; only they leave the child.
+
+        ``claim``: whoever waits for it; when nobody does any more, nothing is decoded.
 
         Raises:
             InputError: ``NotAPicture``, ``PictureTooLarge`` or ``PictureTooComplex``.
             Busy: No decoder came free in time.
+            DeadlineExceeded: ``claim`` ended first.
         """
         # The same fields without pydantic, which the children do not load.
         plain = cast("InputContract", SimpleNamespace(**contract.__dict__))
-        return self._call(tasks.prepare, data, plain)
+        return self._call(tasks.prepare, data, plain, claim=claim)
 
     def frame(self, data: bytes, hint: codec.Size | None = None) -> Frame:
         """Decode; errors as ``prepare``. ``hint``: smallest useful (width, height) of the upright picture."""
@@ -83,10 +86,10 @@ class Decoder:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _call(self, task: Callable[..., T], data: bytes, *args: Any) -> T:
+    def _call(self, task: Callable[..., T], data: bytes, *args: Any, claim: Claim | None = None) -> T:
         codec.check_bytes(data, self._limits)  # a file that is too large is not worth the way to a child
         try:
-            return self._pool.call(task, PickleBuffer(data), self._limits, *args)
+            return self._pool.call(task, PickleBuffer(data), self._limits, *args, claim=claim)
         except ChildTimeout as error:
             raise PictureTooComplex("Decoding the picture took longer than it may.") from error
         except ChildDied as error:

@@ -115,7 +115,7 @@ class Road:
             call.check()
             loaded = self.pool.get(model)
             contract = loaded.bundle.manifest.at(size).input  # says what is off before anything is decoded
-            picture = self.decoder.prepare(data, contract)
+            picture = self.decoder.prepare(data, contract, call)
             if contract.width not in loaded.sides:
                 self.pool.grow(loaded, contract)
             call.check()
