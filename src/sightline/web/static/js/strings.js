@@ -129,6 +129,7 @@ const TEXT = {
   "result.digest": "Weights",
   "result.again": "Look again with",
   "result.again.choose": "another model",
+  "result.again.either": "another model or size",
   "result.again.size": "{model}, {size}",
   "result.gone.title": "This result is no longer here",
   "result.gone.text": "It was deleted, or kept longer than the server keeps results.",

@@ -21,7 +21,7 @@ export function lookAgain(result, onproblem) {
     (models) => {
       const others = models.flatMap((model) => ways(model, result));
       if (!others.length) return;
-      const choice = h("select", { class: "field", id: "look-again" }, h("option", { value: "" }, t("result.again.choose")), others.map(({ words }, at) => h("option", { value: at }, words)));
+      const choice = h("select", { class: "field", id: "look-again" }, h("option", { value: "" }, result.seenAt ? t("result.again.either") : t("result.again.choose")), others.map(({ words }, at) => h("option", { value: at }, words)));
       choice.addEventListener("change", () => {
         if (choice.value) look(others[choice.value].model);
       });

@@ -17,7 +17,7 @@ export function modelPicker(onchange) {
     "button",
     { class: "picker-line", type: "button", "aria-expanded": "false", title: t("model.change") },
     icon("models"),
-    h("span", { class: "picker-text" }, h("span", { class: "picker-with" }, `${t("model.with")} `, name), facts),
+    h("span", { class: "picker-text" }, h("span", { class: "picker-with" }, h("span", { class: "picker-prefix" }, `${t("model.with")} `), name), facts),
     icon("right"),
   );
   line.addEventListener("click", () => {
