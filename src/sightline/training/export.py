@@ -86,7 +86,7 @@ def manifest_of(plan: Recipe, labels: tuple[str, ...], metrics: dict[str, Any]) 
         version=plan.version,
         title=words.title,
         description=words.description,
-        task=plan.task,
+        task=subject_of(plan).task or plan.task,
         labels=labels,
         input=plan.input,
         head=subject_of(plan).head(plan),

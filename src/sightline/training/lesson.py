@@ -6,7 +6,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from torch import Tensor, nn
 
-from sightline.manifest import Head
+from sightline.manifest import Head, Task
 from sightline.training.recipe_form import Recipe
 
 R = TypeVar("R", bound=Recipe)
@@ -54,3 +54,5 @@ class Subject(Generic[R]):
     """Who reads them."""
     loss: Callable[[R], str]
     """What the loss is made of, as one sentence for the card."""
+    task: Task | None = None
+    """What the bundle is served as, where that is not the recipe's own word."""

@@ -15,12 +15,13 @@ from pydantic import Field, TypeAdapter, ValidationError
 from sightline.errors import ConfigError
 from sightline.training.recipe_classify import ClassifyRecipe
 from sightline.training.recipe_detect import Augment, DetectRecipe, Source
+from sightline.training.recipe_features import FeatureRecipe
 from sightline.training.recipe_form import Recipe
 
 __all__ = ["Augment", "Recipe", "Source", "load_recipe"]
 
 RECIPES = Path(__file__).parent / "recipes"
-AnyRecipe: TypeAlias = Annotated[DetectRecipe | ClassifyRecipe, Field(discriminator="task")]
+AnyRecipe: TypeAlias = Annotated[DetectRecipe | ClassifyRecipe | FeatureRecipe, Field(discriminator="task")]
 _RECIPE: TypeAdapter[Recipe] = TypeAdapter(AnyRecipe)
 
 

@@ -32,6 +32,7 @@ class Optimiser(Frozen):
     plain_rate: float = Field(
         default=0.0, ge=0, description="muon: peak rate of the other tensors; 0: the same."
     )
+    fresh: float = Field(default=1.0, gt=0, description="Factor of the rate for parts that the start lacks.")
     relative: bool = Field(default=False, description="The rate is a share of each tensor's size.")
     last_rate: float = Field(
         default=0.05, ge=0, le=1, description="Share of the rate that is left at the end."
@@ -64,7 +65,7 @@ class Recipe(Frozen):
 
     name: str = Field(pattern=NAME_PATTERN)
     version: str = Field(default="1", pattern=VERSION_PATTERN)
-    task: Literal["detect", "classify"]
+    task: Literal["detect", "classify", "features"]
     seed: int = 1
     labels: tuple[str, ...] = Field(default=(), description="Empty: as the first source names them.")
     input: InputContract
