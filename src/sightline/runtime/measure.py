@@ -25,7 +25,7 @@ from sightline.runtime import choose
 from sightline.runtime.choose import Choice, Measurement
 from sightline.runtime.engine import Engine, Outputs, Plan, Tensor
 from sightline.runtime.features import this_machine
-from sightline.runtime.parity import difference, sample, tolerance
+from sightline.runtime.parity import canvas, difference, samples, slack, tolerance
 from sightline.settings import Settings
 
 ANOTHER_ENGINE = 1.15
@@ -109,13 +109,13 @@ def _better(best: Measurement, row: Measurement, margin: float) -> Measurement:
 
 
 def _truths(path: Path, manifest: Manifest, base: Plan) -> list[_Truth]:
-    """What ONNX Runtime fp32 says at each size, the usual one first.
+    """What ONNX Runtime fp32 says about each sample at each size, the usual one first.
 
     A graph that it cannot run was never accepted.
     """
     engine = choose.open_engine(path, manifest, Choice(replace(base, lanes=1, wide=False), ""))
     others = (manifest.at(size) for size in manifest.input.sizes if size != manifest.input.width)
-    sized = ((each, sample(each.input)) for each in (manifest, *others))
+    sized = ((each, tensor) for each in (manifest, *others) for tensor in samples(each.input))
     return [(each, tensor, engine.run(tensor)) for each, tensor in sized]
 
 
@@ -126,7 +126,11 @@ def _try(path: Path, manifest: Manifest, truths: list[_Truth], plan: Plan) -> Me
         engine = choose.open_engine(path, manifest, Choice(plan, ""))
         if plan.batch > 1 and engine.max_batch == 1:
             return Measurement(plan, fault="the graph takes one picture at a time")
-        apart = max(difference(told, engine.run(asked), each) for each, asked, told in truths)
+        moves = slack(engine.info.precision)
+        apart = max(
+            difference(told, engine.run(asked), each, canvas(asked, each.input), moves)
+            for each, asked, told in truths
+        )
         if plan.batch > 1:
             apart = max(apart, _batched_difference(engine, tensor, manifest))
     except SightlineError as error:
@@ -147,7 +151,11 @@ def _batched_difference(engine: Engine, tensor: Tensor, manifest: Manifest) -> f
         return float("inf")
     first = {name: value[:1] for name, value in together.items()}
     second = {name: value[1:] for name, value in together.items()}
-    return max(difference(alone, first, manifest), difference(engine.run(other), second, manifest))
+    size, moves = canvas(tensor, manifest.input), slack(engine.info.precision)
+    return max(
+        difference(alone, first, manifest, size, moves),
+        difference(engine.run(other), second, manifest, size, moves),
+    )
 
 
 def _repeat(tensor: Tensor, n: int, other: Tensor | None = None) -> Tensor:

@@ -27,7 +27,7 @@ from sightline.errors import BadOption, ModelFailed, ModelRefused
 from sightline.manifest import Manifest
 from sightline.runtime.engine import Plan, Tensor, precision_of, words
 from sightline.runtime.onnx_engine import OnnxEngine
-from sightline.runtime.parity import distance, read_alike
+from sightline.runtime.parity import canvas, distance, read_alike
 
 PICTURES_MIN = 8
 ALIKE_MIN = 0.75
@@ -207,8 +207,10 @@ def _judge(title: str, pair: tuple[Path, Path], held: Sequence[Tensor], manifest
     plain = Plan(threads=2, arena=False)
     before, after = (OnnxEngine(path, plain, tensor=manifest.input.tensor) for path in pair)
     runs = [(before.run(tensor), after.run(tensor)) for tensor in held]
-    sized = (manifest.at(_side(tensor, manifest)) for tensor in held)
-    alike = [read_alike(*run, each, _BOX_SLACK) for run, each in zip(runs, sized, strict=True)]
+    alike = [
+        read_alike(*run, manifest.at(_side(tensor, manifest)), _BOX_SLACK, canvas(tensor, manifest.input))
+        for run, tensor in zip(runs, held, strict=True)
+    ]
     return Attempt(title, statistics.median(distance(*run) for run in runs), statistics.fmean(alike))
 
 

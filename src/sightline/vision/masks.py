@@ -203,6 +203,20 @@ def pixels(mask: Mask) -> int:
     return int(np.count_nonzero(mask.bits))
 
 
+def shared(first: Mask, second: Mask) -> int:
+    """How many pixels are set in both."""
+    left, top = max(first.left, second.left), max(first.top, second.top)
+    right = min(mask.left + mask.bits.shape[1] for mask in (first, second))
+    bottom = min(mask.top + mask.bits.shape[0] for mask in (first, second))
+    if right <= left or bottom <= top:
+        return 0
+    parts = (
+        mask.bits[top - mask.top : bottom - mask.top, left - mask.left : right - mask.left]
+        for mask in (first, second)
+    )
+    return int(np.count_nonzero(np.logical_and(*parts)))
+
+
 def regions(bits: Bool) -> tuple[npt.NDArray[np.int64], int]:
     """Connected regions (over edges, not corners): (h, w) region numbers from 1, 0 outside; how many.
 
