@@ -93,6 +93,21 @@ def test_the_same_picture_is_looked_at_again_at_another_size(
     assert _seen_at(page) == "16 \u00d7 16 pixels"
 
 
+def test_a_copied_command_asks_at_the_size_of_the_result(
+    open_sized: Callable[..., Watch], sized: str, picture: Path
+) -> None:
+    page = open_sized().page
+    body = ask(f"{sized}/api/v1/results/{look_at(page, picture)}")
+    script = """async (body) => {
+      const { toResult } = await import('/static/js/filter.js');
+      const { curlFor } = await import('/static/js/parts/snippets.js');
+      return curlFor(toResult(body), { min: 0.5, hidden: new Set() });
+    }"""
+    assert "size=32" in page.evaluate(script, body)
+    del body["size"]
+    assert "size=" not in page.evaluate(script, body)
+
+
 def test_models_of_one_size_offer_no_choice(open_sized: Callable[..., Watch]) -> None:
     page = open_sized().page
     expect(page.get_by_label("Sees at")).to_be_visible()

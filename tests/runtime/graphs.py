@@ -64,7 +64,8 @@ def colour_cells(path: Path, *, side: int | str = "side") -> Path:
         helper.make_node("Reshape", ["planes", "shape"], ["columns"]),
         helper.make_node("Transpose", ["columns"], ["rows"], perm=[0, 2, 1]),
     ]
-    weights = {"weight": weight, "bias": bias, "shape": np.array([0, 8, -1], np.int64)}
+    weights: dict[str, np.ndarray[Any, Any]] = {"weight": weight, "bias": bias}
+    weights["shape"] = np.array([0, 8, -1], np.int64)
     return save(path, nodes, weights, ["n", 3, side, side], ("rows", ["n", "cells", 8]))
 
 
@@ -114,7 +115,7 @@ def sized_bundle(folder: Path, *, side: int | str = "side", **changes: Any) -> P
     """A bundle of `colour_cells` in ``folder``, which is made."""
     folder.mkdir(parents=True)
     data = colour_cells(folder / "model.onnx", side=side).read_bytes()
-    about = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "licence": "CC0-1.0"}
+    about: dict[str, Any] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "licence": "CC0-1.0"}
     (folder / "model.json").write_text(sized_manifest(**(about | changes)).model_dump_json())
     return folder
 

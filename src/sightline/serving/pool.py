@@ -19,9 +19,9 @@ from sightline.settings import Settings
 _log = logging.getLogger(__name__)
 _FIXED_BYTES = 16 << 20
 """What a loaded model costs besides its weights, roughly: sessions, buffers, threads."""
-_SCRATCH = 64
+_SCRATCH = {"onnxruntime": 64, "openvino": 112}
 """Bytes that a copy of the graph keeps for each pixel of a canvas beyond the usual one. Measured with the
-bundled detector at 640 instead of 416, ONNX Runtime, four lanes and the wide copy: 50 to 60."""
+bundled detector's network at 640 instead of 416, four lanes and the wide copy: 55 and 103."""
 _RETRY_S = 5.0
 """How long a model that could not be loaded is refused without trying again."""
 _QUIET_S = 3.0
@@ -105,7 +105,7 @@ class ModelPool:
             most = max(room(known**2) * known**2 for known in loaded.sides)
             more = max(0, room(side**2) * side**2 - most)
             loaded.sides.add(side)
-            loaded.size += _SCRATCH * more * (plan.lanes + plan.wide)
+            loaded.size += _SCRATCH[plan.engine] * more * (plan.lanes + plan.wide)
             leaving = self._surplus(loaded) if more else []
         for item in leaving:
             _retire(item)
