@@ -115,7 +115,11 @@ def sized_bundle(folder: Path, *, side: int | str = "side", **changes: Any) -> P
     """A bundle of `colour_cells` in ``folder``, which is made."""
     folder.mkdir(parents=True)
     data = colour_cells(folder / "model.onnx", side=side).read_bytes()
-    about: dict[str, Any] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), "licence": "CC0-1.0"}
+    about: dict[str, Any] = {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "bytes": len(data),
+        "licence": "CC0-1.0",
+    }
     (folder / "model.json").write_text(sized_manifest(**(about | changes)).model_dump_json())
     return folder
 
