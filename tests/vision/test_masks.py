@@ -108,6 +108,15 @@ def test_a_mask_must_lie_in_its_picture() -> None:
         masks.to_counts(Mask(np.ones((2, 2), np.bool_), 3, 0), 4, 4)
 
 
+@given(pictures, pictures, st.tuples(*[st.integers(0, 6)] * 4))
+def test_shared_pixels_are_those_set_in_both(
+    first: Bool, second: Bool, at: tuple[int, int, int, int]
+) -> None:
+    a, b = Mask(first, at[0], at[1]), Mask(second, at[2], at[3])
+    both = masks.full(a, 40, 40) & masks.full(b, 40, 40)
+    assert masks.shared(a, b) == both.sum()
+
+
 @given(pictures)
 def test_trimming_changes_no_pixel(bits: Bool) -> None:
     small = masks.trim(Mask(bits, 2, 3))

@@ -1,5 +1,6 @@
 """Semantic maps by hand: canvas 32 x 32, original 64 x 64, cells of 4 canvas pixels."""
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from sightline.manifest import Manifest
 from sightline.types import Ask, Detections, Fit, Float32, Segments
 from sightline.vision import heads, masks
+from sightline.vision.heads import semantic
 
 Make = Callable[..., Manifest]
 LABELS = ("background", "cat", "dog")
@@ -118,3 +120,42 @@ def test_bodypix(manifest: Make) -> None:
     got = read(manifest("bodypix", "segment", ("person",)), {"segments": field, "heatmaps": field}, fit)
     assert got.detections.xyxy.tolist() == [[0, 0, 8, 33]]
     assert got.detections.score.tolist() == pytest.approx([1 / (1 + np.exp(-2))])
+
+
+@pytest.mark.parametrize("kind", ["deeplab", "bodypix"])
+def test_a_map_of_noise_costs_no_more_than_its_answer(manifest: Make, kind: str) -> None:
+    """Every second cell is a region of its own: a map of cells for each would be half a gigabyte."""
+    board = np.indices((128, 128)).sum(0) % 2
+    noise = (2 * board - 1).astype(np.float32)[None, ..., None]
+    outputs = {"segments": noise} if kind == "bodypix" else {"out": np.concatenate([-noise, noise], -1)}
+    options: dict[str, Any] = {"regions": True, "min_area": 0.0}
+    options |= {"stride": 4} if kind == "bodypix" else {"first_label": 1}
+    toy = manifest(kind, "segment", ("cat",), options, max_results=20)
+    fit = Fit(1, 1, 0, 0, 512, 512, 512, 512)
+    tracemalloc.start()
+    try:
+        found = read(toy, outputs, fit)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(found.masks) == 20
+    assert all(mask.bits.shape < (12, 12) for mask in found.masks)
+    assert peak < 32e6
+
+
+def test_nothing_is_drawn_beyond_the_budget(
+    manifest: Make, half: Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[masks.Region] = []
+    paste = masks.paste
+
+    def watched(*arguments: Any, **named: Any) -> Any:
+        drawn.append(arguments[2])
+        return paste(*arguments, **named)
+
+    monkeypatch.setattr(masks, "paste", watched)
+    monkeypatch.setattr(semantic, "PIXELS_MAX", 1600)
+    toy = manifest("deeplab", "segment", LABELS, {"regions": True})
+    found = read(toy, {"out": scores(quarters())}, half)
+    assert len(found.masks) == len(drawn)
+    assert 0 < sum((right - left) * (low - top) for left, top, right, low in drawn) <= 1600

@@ -1,15 +1,16 @@
 """Semantic segmentation: every pixel has a class; one segment per class, or per connected region."""
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 from pydantic import Field
 
-from sightline.types import Bool, Detections, Fit, Float32, Mask, Prediction, Segments
-from sightline.vision import masks
+from sightline.types import Bool, Detections, Fit, Float32, Int64, Mask, Prediction, Segments
+from sightline.vision import boxes, masks
 from sightline.vision.heads.maskrcnn import PIXELS_MAX, original_extent
-from sightline.vision.heads.reading import Need, Options, Outputs, expect, label_ids, pick, sigmoid
+from sightline.vision.heads.reading import Need, Options, Outputs, expect, label_ids, passes, pick, sigmoid
 
 
 class SemanticOptions(Options):
@@ -47,20 +48,21 @@ def read_deeplab(outputs: Outputs, fit: Fit, need: Need, options: DeepLabOptions
     """
     planes, extent = _inside(_planes(outputs, need, options), fit)
     top = planes.max(0)
-    free = np.ones(top.shape, np.bool_)
-    owners: list[tuple[int, int, Bool]] = []
+    owner = np.full(top.shape, -1, np.int64)
     for raw, label in enumerate(label_ids(np.arange(len(planes)), need, options).tolist()):
-        where = (planes[raw] == top) & free
-        free &= ~where
-        if raw != options.background and label >= 0:
-            owners += [(raw, label, part) for part in _parts(where, options, top.size)]
-    lead, probability = _certainty(planes, top, owners)
-    parts = []
-    for raw, label, where in owners:
-        field = np.where(where, lead, -np.abs(planes[raw] - top))
-        np.copyto(field, -lead, where=(planes[raw] == top) & ~where)  # another region of this class
-        parts.append((float(probability[where].mean()), label, field, where))
-    return _segments(parts, extent, fit, need)
+        where = (planes[raw] == top) & (owner == -1)
+        owner[where] = raw if raw != options.background and label >= 0 else _NOBODY
+    parts = _parts(owner, extent, options)
+    lead, probability = _certainty(planes, top, np.where(parts.number >= 0, owner, -1))
+
+    def field(window: _Window, where: Bool, raw: int) -> Float32:
+        plane, best = planes[raw][window], top[window]
+        signed = np.where(where, lead[window], -np.abs(plane - best))
+        np.copyto(signed, -lead[window], where=(plane == best) & ~where)  # another region of this class
+        return signed
+
+    labels = label_ids(parts.owner, need, options)
+    return _segments(parts, parts.mean(probability), labels, field, fit, need)
 
 
 def _planes(outputs: Outputs, need: Need, options: DeepLabOptions) -> Float32:
@@ -74,11 +76,9 @@ def _planes(outputs: Outputs, need: Need, options: DeepLabOptions) -> Float32:
     return planes
 
 
-def _certainty(planes: Float32, top: Float32, owners: list[tuple[int, int, Bool]]) -> tuple[Float32, Float32]:
-    """(h, w) lead of the best class over the runner-up and its probability; computed where parts are."""
-    owner = np.full(top.size, -1, np.int64)
-    for raw, _, where in owners:
-        owner[where.reshape(-1)] = raw
+def _certainty(planes: Float32, top: Float32, owners: Int64) -> tuple[Float32, Float32]:
+    """(h, w) lead of the best class over the runner-up and its probability, where there are owners."""
+    owner = owners.reshape(-1)
     cells = np.flatnonzero(owner >= 0)
     logits = np.take(planes.reshape(len(planes), -1), cells, axis=1)
     logits -= top.reshape(-1)[cells]
@@ -100,59 +100,127 @@ def read_bodypix(outputs: Outputs, fit: Fit, need: Need, options: BodyPixOptions
     half = options.stride / 2
     edges = [0.5 - half, 0.5 - half, field.shape[1] * options.stride, field.shape[0] * options.stride]
     extent = original_extent(fit, [edges[0], edges[1], edges[0] + edges[2], edges[1] + edges[3]])
-    parts = [
-        (float(sigmoid(field[where]).mean()), 0, np.asarray(np.where(where, field, -np.abs(field))), where)
-        for where in _parts(field > 0, options, field.size)
-    ]
-    return _segments(parts, extent, fit, need)
+    parts = _parts(np.where(field > 0, 0, -1), extent, options)
+
+    def signed(window: _Window, where: Bool, _raw: int) -> Float32:
+        return np.asarray(np.where(where, field[window], -np.abs(field[window])), np.float32)
+
+    score = parts.mean(np.where(field > 0, sigmoid(field), np.float32(0)))
+    return _segments(parts, score, parts.owner, signed, fit, need)
 
 
-_Part = tuple[float, int, Float32, Bool]
+_NOBODY = -2
+_MARGIN = 2
+"""Cells around a part that its outline is interpolated from."""
+_Window: TypeAlias = tuple[slice, slice]
+_Field: TypeAlias = Callable[[_Window, Bool, int], Float32]
+"""Window of cells, those of the part in it, its owner -> a field that is above 0 where the part is."""
 
 
-def _segments(parts: list[_Part], extent: masks.Extent, fit: Fit, need: Need) -> Prediction:
-    """Score, label and field of each part -> segments of the original, strongest first."""
-    found: list[tuple[float, int, Mask]] = []
+@dataclass(frozen=True, slots=True, eq=False)
+class _Parts:
+    """The parts that count, as numbers: a map of noise has tens of thousands, too many for a map each."""
+
+    number: Int64
+    """(h, w) index of the part that a cell belongs to; -1: of none that counts."""
+    owner: Int64
+    """(n,) whose cells they are."""
+    sides: Int64
+    """(n, 4) x1, y1, x2, y2 in cells; x2 and y2 are outside."""
+    extent: masks.Extent
+    """Where the map lies in the original."""
+
+    def mean(self, value: Float32) -> Float32:
+        """(h, w) -> (n,) mean over the cells of each part."""
+        cells = self.number >= 0
+        total = np.bincount(self.number[cells], value[cells], minlength=len(self.owner))
+        size = np.bincount(self.number[cells], minlength=len(self.owner))
+        return np.asarray(total / size, np.float32)
+
+
+def _parts(owner: Int64, extent: masks.Extent, options: SemanticOptions) -> _Parts:
+    """Each owner's cells (numbers from 0; others own nothing) as a whole or by region, without tiny ones."""
+    number = np.full(owner.shape, -1, np.int64)
+    owners: list[int] = []
+    for one in np.unique(owner[owner >= 0]).tolist():
+        region, count = (
+            masks.regions(owner == one) if options.regions else ((owner == one).astype(np.int64), 1)
+        )
+        np.copyto(number, region + (len(owners) - 1), where=region > 0)
+        owners += [one] * count
+    size = np.bincount(number[number >= 0], minlength=len(owners))
+    kept = np.flatnonzero(size > options.min_area * owner.size)
+    rank = np.full(len(owners) + 1, -1, np.int64)  # the last place is for number -1
+    rank[kept] = np.arange(len(kept))
+    number = rank[number]
+    return _Parts(number, np.array(owners, np.int64)[kept], _sides(number, len(kept)), extent)
+
+
+def _sides(number: Int64, count: int) -> Int64:
+    """(count, 4) boxes around the cells of each number."""
+    rows, columns = np.nonzero(number >= 0)
+    which = number[rows, columns]
+    sides = np.empty((count, 4), np.int64)
+    sides[:, :2], sides[:, 2:] = number.size, 0
+    for side, value in ((0, columns), (1, rows)):
+        np.minimum.at(sides[:, side], which, value)
+        np.maximum.at(sides[:, side + 2], which, value + 1)
+    return sides
+
+
+def _segments(parts: _Parts, score: Float32, label: Int64, field: _Field, fit: Fit, need: Need) -> Prediction:
+    """The strongest parts -> segments of the original, until there are enough or PIXELS_MAX is spent."""
+    found: list[tuple[int, Mask]] = []
     spent = 0
-    for score, label, field, where in sorted(parts, key=lambda part: -part[0]):
-        wanted = need.wanted is None or label in need.wanted
-        if not score >= need.least or not wanted or len(found) == need.max_results:  # NaN is no score
-            continue
-        region = _region(where, extent, fit)
-        spent += (region[2] - region[0]) * (region[3] - region[1])
-        mask = masks.trim(masks.paste(field, extent, region, 0.0, outside=None))
-        if mask.bits.size and spent <= PIXELS_MAX:
-            found.append((min(score, 1.0), label, mask))
-    sides = [(m.left, m.top, m.left + m.bits.shape[1], m.top + m.bits.shape[0]) for _, _, m in found]
+    rows = passes(score, label, need)
+    for row in rows[boxes.strongest(score[rows], boxes.CANDIDATES)].tolist():
+        x1, y1, x2, y2 = parts.sides[row].tolist()
+        region = _region((x1, y1, x2, y2), parts.number.shape, parts.extent, fit)
+        spent += max(0, region[2] - region[0]) * max(0, region[3] - region[1])
+        if len(found) == need.max_results or spent > PIXELS_MAX:
+            break
+        window = (
+            slice(max(y1 - _MARGIN, 0), y2 + _MARGIN),
+            slice(max(x1 - _MARGIN, 0), x2 + _MARGIN),
+        )
+        where = parts.number[window] == row
+        signed = field(window, where, int(parts.owner[row]))
+        mask = masks.trim(masks.paste(signed, _extent(window, where, parts), region, 0.0, outside=None))
+        if mask.bits.size:
+            found.append((row, mask))
+    kept = np.array([row for row, _ in found], np.intp)
+    sides = [(m.left, m.top, m.left + m.bits.shape[1], m.top + m.bits.shape[0]) for _, m in found]
     detections = Detections(
-        np.array(sides, np.float32).reshape(-1, 4),
-        np.array([score for score, _, _ in found], np.float32),
-        np.array([label for _, label, _ in found], np.int64),
+        np.array(sides, np.float32).reshape(-1, 4), np.minimum(score[kept], np.float32(1)), label[kept]
     )
-    return Segments(detections, tuple(mask for _, _, mask in found)) if need.masks else detections
+    return Segments(detections, tuple(mask for _, mask in found)) if need.masks else detections
 
 
-def _region(where: Bool, extent: masks.Extent, fit: Fit) -> masks.Region:
+def _extent(window: _Window, where: Bool, parts: _Parts) -> masks.Extent:
+    """Where a window of cells lies in the original."""
+    step_x, step_y = _steps(parts.number.shape, parts.extent)
+    left = parts.extent[0] + window[1].start * step_x
+    top = parts.extent[1] + window[0].start * step_y
+    return left, top, left + where.shape[1] * step_x, top + where.shape[0] * step_y
+
+
+def _steps(shape: tuple[int, ...], extent: masks.Extent) -> tuple[float, float]:
+    """Width and height of a cell in pixels of the original."""
+    return (extent[2] - extent[0]) / shape[1], (extent[3] - extent[1]) / shape[0]
+
+
+def _region(
+    sides: tuple[int, int, int, int], shape: tuple[int, ...], extent: masks.Extent, fit: Fit
+) -> masks.Region:
     """The pixels of the original that a part can touch: its cells and one more on each side."""
-    rows, columns = np.flatnonzero(where.any(1)), np.flatnonzero(where.any(0))
-    step_x, step_y = (extent[2] - extent[0]) / where.shape[1], (extent[3] - extent[1]) / where.shape[0]
+    step_x, step_y = _steps(shape, extent)
     touched = (
-        extent[0] + (columns[0] - 1) * step_x,
-        extent[1] + (rows[0] - 1) * step_y,
-        extent[0] + (columns[-1] + 2) * step_x,
-        extent[1] + (rows[-1] + 2) * step_y,
+        extent[0] + (sides[0] - 1) * step_x,
+        extent[1] + (sides[1] - 1) * step_y,
+        extent[0] + (sides[2] + 1) * step_x,
+        extent[1] + (sides[3] + 1) * step_y,
     )
     return masks.region_of(touched, fit.width, fit.height)
-
-
-def _parts(where: Bool, options: SemanticOptions, cells: int) -> Iterator[Bool]:
-    """The class as a whole or its connected regions, without the tiny ones."""
-    if not options.regions:
-        whole = [where]
-    else:
-        number, count = masks.regions(where)
-        whole = [number == one for one in range(1, count + 1)]
-    return (part for part in whole if np.count_nonzero(part) > options.min_area * cells)
 
 
 def _inside(planes: Float32, fit: Fit) -> tuple[Float32, masks.Extent]:
