@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from sightline.errors import BadOption, Busy, NotAPicture, PictureTooComplex, PictureTooLarge
 from sightline.manifest import InputContract
 from sightline.serving.decoder import Decoder
 from sightline.settings import Settings
-from sightline.types import Detections, ModelRef, Result
+from sightline.types import Detections, Mask, ModelRef, Result, Segments
 from sightline.vision import codec, preprocess, tasks
 
 CONTRACT = InputContract(width=128, height=128, anchor="center")
@@ -137,6 +137,28 @@ def test_memory_is_limited() -> None:
         with pytest.raises(PictureTooComplex, match="memory"):
             small.frame(data)
         assert small.prepare(data, CONTRACT).fit.width == 6000
+
+
+def test_two_pictures_worth_of_memory_turn_convert_and_draw_one() -> None:
+    """As 512 MB, the default, are for a JPEG of 64 megapixels with an orientation and a colour profile."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    foreign = profile.replace("sRGB".encode("utf-16-be"), "eRGB".encode("utf-16-be"))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    target = io.BytesIO()
+    small = np.random.default_rng(3).integers(0, 255, (26, 35, 3), dtype=np.uint8)
+    Image.fromarray(small).resize((3500, 2600)).save(target, "JPEG", exif=exif, icc_profile=foreign)
+    whole = Mask(np.ones((3500, 2600), np.bool_), 0, 0)
+    box = Detections(
+        np.array([[0, 0, 2600, 3500]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64)
+    )
+    model = ModelRef("m", "1", "sha256:" + "0" * 64)
+    result = Result("1", "", model, "segment", 2600, 3500, ("a",), Segments(box, (whole,)))
+    with Decoder(Settings(decoders=1, decode_memory_mb=96)) as decoder:
+        clean = decoder.clean(target.getvalue())
+        assert (clean.width, clean.height) == (2600, 3500)
+        drawn = codec.open_rgb(decoder.draw(target.getvalue(), result, "image/jpeg"), LIMITS)[1]
+        assert drawn == (2600, 3500)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV, signal.SIGBUS])

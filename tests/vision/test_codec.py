@@ -170,6 +170,17 @@ def test_deep_grey_tiffs(values: npt.NDArray[Any], expected: list[int]) -> None:
     assert pixels[0, :, 0].tolist() == expected
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_large_pictures_are_turned_alike(orientation: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = turned(scene(), orientation, "png")
+    expected = codec.decode(data, LIMITS)
+    monkeypatch.setattr(codec, "_LARGE_PIXELS", 0)
+    monkeypatch.setattr(codec, "_STRIP_PIXELS", 1000)
+    got = codec.decode(data, LIMITS)
+    np.testing.assert_array_equal(got.pixels, expected.pixels)
+    assert (got.width, got.height) == (expected.width, expected.height)
+
+
 def test_a_foreign_profile_is_converted_and_a_broken_one_ignored() -> None:
     image = Image.new("L", (8, 8), 128)
     xyz = ImageCms.ImageCmsProfile(ImageCms.createProfile("XYZ")).tobytes()

@@ -15,6 +15,7 @@ from sightline.vision.colors import HALO, Color, color_of, ink_on
 
 MASK_SHARE: Final = 0.35
 _CLASSES_SHOWN: Final = 5
+_STRIP_PIXELS: Final = 1 << 20
 _PLAIN_SIDE: Final = 720.0
 """Geometric mean of the sides at which an outline has 2 px and a name 14 px."""
 
@@ -71,9 +72,14 @@ def _paint_box(pen: ImageDraw.ImageDraw, box: Float32, color: Color, scale: floa
 
 
 def _paint_mask(image: Image.Image, mask: Mask, color: Color) -> None:
-    if mask.bits.size:
-        share = Image.fromarray(mask.bits.astype(np.uint8) * round(255 * MASK_SHARE))
-        image.paste(color, (mask.left, mask.top), share)
+    if not mask.bits.size:
+        return
+    rows = max(1, _STRIP_PIXELS // mask.bits.shape[1])
+    for top in range(
+        0, len(mask.bits), rows
+    ):  # in strips: a whole large mask would be there three times over
+        share = Image.fromarray(mask.bits[top : top + rows] * np.uint8(round(255 * MASK_SHARE)))
+        image.paste(color, (mask.left, mask.top + top), share)
 
 
 def _paint_chip(pen: ImageDraw.ImageDraw, chip: chips.Chip, height: int) -> None:

@@ -41,6 +41,8 @@ ENCODERS: Final = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP
 """Media types that ``encode`` writes."""
 
 _STRIP_PIXELS: Final = 1 << 20
+_LARGE_PIXELS: Final = 8 << 20
+"""Pictures over this are handled with care for memory, smaller ones fast."""
 _ORIENTATION_TAG: Final = 0x0112
 _TURNS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -52,6 +54,20 @@ _TURNS: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 """EXIF 2.32, tag 0x0112: how the stored picture is turned to stand upright."""
+
+
+_ACROSS: Final = {_TURNS[number] for number in (5, 6, 7, 8)}
+"""The turns that swap the sides."""
+_FLIPS: Final = {
+    Image.Transpose.FLIP_LEFT_RIGHT: (1, -1),
+    Image.Transpose.ROTATE_180: (-1, -1),
+    Image.Transpose.FLIP_TOP_BOTTOM: (-1, 1),
+    Image.Transpose.TRANSPOSE: (1, 1),
+    Image.Transpose.ROTATE_270: (1, -1),
+    Image.Transpose.TRANSVERSE: (-1, -1),
+    Image.Transpose.ROTATE_90: (-1, 1),
+}
+"""The steps through rows and columns of a turned picture, once the sides are swapped where they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +219,32 @@ def _read(data: bytes, kind: str, limits: Limits, hint: Hint) -> tuple[Image.Ima
         image.load()
         _check_size(kind, *image.size, limits)  # what was decoded may differ from what was declared
         turn = _TURNS.get(_orientation(image))
-        upright = image if turn is None else image.transpose(turn)
-        upright.info = dict(image.info)
-    if kind != "jpeg":
-        full = upright.size
-    return to_srgb(upright), full
+        plain = to_srgb(image)  # before it is turned: never more than two pictures are held
+        if plain is not image:
+            image.close()
+    upright = plain if turn is None else _turned(plain, turn)
+    return upright, full if kind == "jpeg" else upright.size
+
+
+def _turned(image: Image.Image, turn: Image.Transpose) -> Image.Image:
+    """Mode RGB, turned; ``image`` is used up.
+
+    Pillow takes four bytes a pixel. Two large pictures would be all the memory that a decode child has, so
+    those go over an array with three, in strips.
+    """
+    if image.width * image.height <= _LARGE_PIXELS:
+        return image.transpose(turn)
+    pixels = pixels_of(image)
+    image.close()
+    if turn in _ACROSS:
+        pixels = pixels.swapaxes(0, 1)
+    down, right = _FLIPS[turn]
+    pixels = pixels[::down, ::right]
+    upright = Image.new("RGB", pixels.shape[1::-1])
+    rows = max(1, _STRIP_PIXELS // upright.width)
+    for top in range(0, upright.height, rows):
+        upright.paste(Image.fromarray(np.ascontiguousarray(pixels[top : top + rows])), (0, top))
+    return upright
 
 
 def _orientation(image: Image.Image) -> int:

@@ -16,7 +16,7 @@ PROFILE_BYTES_MAX: Final = 4 << 20
 
 
 def to_srgb(image: Image.Image) -> Image.Image:
-    """A loaded picture of any mode -> mode RGB in sRGB, same size."""
+    """A loaded picture of any mode -> mode RGB in sRGB, same size; ``image`` itself may become it."""
     profile = image.info.get("icc_profile")
     plain = _opaque(image)
     if isinstance(profile, bytes) and 128 < len(profile) <= PROFILE_BYTES_MAX:
@@ -74,7 +74,11 @@ def _through_profile(image: Image.Image, profile: bytes) -> Image.Image:
         return image
     try:
         transform = _transform(profile, image.mode)
-        return image if transform is None else transform.apply(image)
+        if transform is None:
+            return image
+        if image.mode == "RGB":
+            return transform.apply_in_place(image)  # a second picture of 64 megapixels would be 256 MB more
+        return transform.apply(image)
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return image
 
