@@ -208,13 +208,7 @@ def _judge(title: str, pair: tuple[Path, Path], held: Sequence[Tensor], manifest
     before, after = (OnnxEngine(path, plain, tensor=manifest.input.tensor) for path in pair)
     runs = [(before.run(tensor), after.run(tensor)) for tensor in held]
     alike = [
-        read_alike(*run, manifest.at(_side(tensor, manifest)), _BOX_SLACK, canvas(tensor, manifest.input))
+        read_alike(*run, manifest, _BOX_SLACK, canvas(tensor, manifest.input))
         for run, tensor in zip(runs, held, strict=True)
     ]
     return Attempt(title, statistics.median(distance(*run) for run in runs), statistics.fmean(alike))
-
-
-def _side(tensor: Tensor, manifest: Manifest) -> int | None:
-    """At which of the model's sizes a tensor was made; ``None`` where there is but one."""
-    across = 2 if manifest.input.layout == "NHWC" else -1
-    return int(tensor.shape[across]) if manifest.input.sizes else None
