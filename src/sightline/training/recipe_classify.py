@@ -1,6 +1,6 @@
 """Recipes of classification: small pictures of one class each, a network of dense convolutions."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -29,11 +29,14 @@ class ClassifyData(Data):
 
 
 class PlainNetwork(Frozen):
-    """Blocks of 3x3 convolutions; see ``models/plain_classifier.py``."""
+    """Wide 3x3 convolutions; see ``models/plain_classifier.py``."""
 
     kind: Literal["plain_classifier"]
-    widths: tuple[int, ...] = Field(default=(64, 128, 128), min_length=1, max_length=6)
-    depth: int = Field(default=2, ge=1, le=4, description="Convolutions in a block.")
+    plan: tuple[Annotated[str, Field(pattern=r"^(p|[1-9][0-9]{0,3}p?)$")], ...] = Field(
+        min_length=1,
+        max_length=16,
+        description="Layers: '64' a convolution to 64 channels, '64p' halves the picture too, 'p' only that.",
+    )
     mirror: bool = Field(
         default=False, description="Served: the mean of the logits for the picture and its mirror."
     )
@@ -45,12 +48,6 @@ class ClassAugment(Frozen):
     flip: bool = Field(default=True, description="Every other epoch shows a picture mirrored.")
     shift: int = Field(default=2, ge=0, description="Moved by up to so many pixels, edges reflected.")
     colour: float = Field(default=0.0, ge=0, le=1, description="Largest change of brightness and contrast.")
-    cut: int = Field(default=0, ge=0, description="Side of a square that is blanked, in pixels.")
-    plain_epochs: int = Field(default=0, ge=0, description="Last epochs without blanked squares.")
-    small: float = Field(
-        default=0.0, ge=0, le=1, description="Share of the epochs, the first ones, on smaller pictures."
-    )
-    small_size: int = Field(default=24, gt=0, description="Their side.")
 
 
 class ClassWeights(Frozen):

@@ -24,14 +24,15 @@ class Optimiser(Frozen):
     """How weights move."""
 
     kind: Literal["adamw", "muon"] = Field(
-        default="adamw", description="muon: orthogonal steps for convolutions, AdamW for all other tensors."
+        default="adamw", description="muon: orthogonal steps for kernels, plain ones for all else."
     )
     epochs: int = Field(gt=0)
     batch: int = Field(default=16, gt=0)
     rate: float = Field(gt=0, description="Peak learning rate.")
-    plain_rate: float = Field(
-        default=0.0, ge=0, description="muon: peak rate of the other tensors; 0: the same."
-    )
+    plain_rate: float = Field(default=0.0, ge=0, description="muon: of what is no kernel; 0: the same rate.")
+    matrix_rate: float = Field(default=0.0, ge=0, description="muon: of matrices; 0: the plain rate.")
+    momentum: float = Field(default=0.6, ge=0, lt=1, description="muon: of kernels.")
+    plain_momentum: float = Field(default=0.85, ge=0, lt=1, description="muon: of what is no kernel.")
     fresh: float = Field(default=1.0, gt=0, description="Factor of the rate for parts that the start lacks.")
     relative: bool = Field(default=False, description="The rate is a share of each tensor's size.")
     last_rate: float = Field(

@@ -5,10 +5,11 @@ from typing import Any
 
 from sightline.training.lesson import Subject
 from sightline.training.recipe_form import Recipe
+from sightline.training.subject_classify import CLASSIFY
 from sightline.training.subject_detect import DETECT
 from sightline.training.subject_features import FEATURES
 
-SUBJECTS: Mapping[str, Subject[Any]] = {"detect": DETECT, "features": FEATURES}
+SUBJECTS: Mapping[str, Subject[Any]] = {"detect": DETECT, "classify": CLASSIFY, "features": FEATURES}
 
 
 def subject_of(recipe: Recipe) -> Subject[Any]:

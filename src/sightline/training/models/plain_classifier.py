@@ -1,0 +1,86 @@
+"""A classifier of dense 3x3 convolutions that learns much in few steps.
+
+After the networks of K. Jordan, "94% on CIFAR-10 in 3.29 Seconds on a Single A100" (arXiv 2404.00498): a
+first layer that is set to whiten patches and stays so, few wide convolutions, batch norm without a scale,
+the maximum over the picture at the end. Ours starts with patches of 4x4 at stride 2 instead of 2x2 at
+stride 1, which costs a tenth: on a processor every multiplication counts.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sightline.training.models.quick_convolution import QuickConv
+
+_PATCH, _STRIDE = 4, 2
+_DIRECTIONS = 32
+"""Of the 48 directions of a patch those that vary most; each has two channels, one per sign."""
+_LEAST_VARIANCE = 5e-4
+_LOGIT_SCALE = 1 / 9
+
+
+class PlainClassifier(nn.Module):
+    """Pixels (n, 3, h, w), normalised -> logits (n, classes).
+
+    ``plan`` lists the layers: a number is a convolution to so many channels, ``p`` halves the picture, and
+    a number with a ``p`` behind halves it between the convolution and its batch norm.
+    """
+
+    def __init__(self, classes: int, plan: tuple[str, ...]) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 2 * _DIRECTIONS, _PATCH, _STRIDE, padding=1, bias=False)
+        self.stem.weight.requires_grad_(requires_grad=False)
+        inner, layers = 2 * _DIRECTIONS, []
+        for word in plan:
+            if word != "p":
+                outer = int(word.rstrip("p"))
+                layers.append(Layer(inner, outer, pool=word.endswith("p")))
+                inner = outer
+            else:
+                layers.append(nn.MaxPool2d(2))
+        self.layers = nn.Sequential(*layers)
+        self.head = nn.Linear(inner, classes, bias=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        features: Tensor = self.layers(functional.silu(self.stem(pixels)))
+        return self.head(features.amax((2, 3))) * _LOGIT_SCALE
+
+    @torch.no_grad()
+    def whiten(self, pixels: Tensor) -> None:
+        """Set the first layer to the main directions of the patches of ``pixels``, all of equal variance."""
+        patches = functional.unfold(pixels, _PATCH, stride=_STRIDE).transpose(1, 2).flatten(0, 1)
+        variance, directions = torch.linalg.eigh(patches.t() @ patches / len(patches))
+        rows = (directions / (variance + _LEAST_VARIANCE).sqrt()).t().flip(0)[:_DIRECTIONS]
+        rows = rows.reshape(_DIRECTIONS, 3, _PATCH, _PATCH)
+        self.stem.weight.copy_(torch.cat([rows, -rows]))
+
+
+class Layer(nn.Module):
+    """Convolution, perhaps the maximum of 2x2, batch norm, SiLU."""
+
+    def __init__(self, inner: int, outer: int, *, pool: bool) -> None:
+        super().__init__()
+        self.conv = QuickConv(inner, outer)
+        self.pool = pool
+        self.norm = nn.BatchNorm2d(outer)
+        self.norm.weight.requires_grad_(
+            requires_grad=False
+        )  # the next layer's weights have a size of their own
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        return functional.silu(self.norm(functional.max_pool2d(x, 2) if self.pool else x))
+
+
+class Served(nn.Module):
+    """What is served: probabilities; with ``mirror`` of the mean logits of the picture and its mirror."""
+
+    def __init__(self, network: nn.Module, *, mirror: bool) -> None:
+        super().__init__()
+        self.network, self.mirror = network, mirror
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        logits: Tensor = self.network(pixels)
+        if self.mirror:
+            logits = (logits + self.network(pixels.flip(3))) / 2
+        return logits.softmax(1)

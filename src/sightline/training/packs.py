@@ -1,0 +1,89 @@
+"""Pictures of one class each for training: decoded once, as they are served, and kept as bytes.
+
+Packs and folders are opened by the room that also judges models, so what is trained on and what is judged
+on are read alike. This module does without torch.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sightline.errors import BadOption
+from sightline.evaluation.data import ClassSet, open_dataset
+from sightline.training.recipe_classify import ClassifyRecipe, Pack
+from sightline.types import Int64, UInt8
+from sightline.vision import codec, preprocess
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shelf:
+    """``pixels`` (n, side, side, 3) uint8 RGB and ``label`` (n,), positions in the recipe's labels."""
+
+    pixels: UInt8
+    label: Int64
+
+
+def read_pack(recipe: ClassifyRecipe, pack: Pack, labels: tuple[str, ...]) -> Shelf:
+    """All pictures of a pack or folder but those that are left out.
+
+    Raises:
+        BadOption: It is not there, is something else, or has a class that is no label.
+    """
+    dataset = _open(recipe, pack)
+    unknown = sorted(set(dataset.classes) - set(labels))
+    if unknown:
+        raise BadOption(
+            f"{pack.pictures} has the class {unknown[0]!r}, which is none of the recipe's labels.",
+            next_step="Add it to labels, or leave labels out.",
+        )
+    position = [labels.index(name) for name in dataset.classes]
+    left_out = _positions(recipe, pack.except_index)
+    kept = [picture for place, picture in enumerate(dataset.pictures) if place not in left_out]
+    side = recipe.input.width
+    pixels = np.empty((len(kept), side, side, 3), np.uint8)
+    for place, picture in enumerate(kept):
+        frame = codec.decode(picture.read(), codec.Limits())
+        pixels[place] = preprocess.fit(frame, recipe.input).pixels
+    return Shelf(pixels, np.array([position[picture.truth] for picture in kept], np.int64))
+
+
+def read_packs(recipe: ClassifyRecipe, packs: tuple[Pack, ...], labels: tuple[str, ...]) -> Shelf:
+    """Several, one after the other."""
+    shelves = [read_pack(recipe, pack, labels) for pack in packs]
+    return Shelf(
+        np.concatenate([shelf.pixels for shelf in shelves]),
+        np.concatenate([shelf.label for shelf in shelves]),
+    )
+
+
+def labels_of(recipe: ClassifyRecipe) -> tuple[str, ...]:
+    """The labels of a recipe: its own, or the classes of its first source."""
+    return recipe.labels or _open(recipe, recipe.data.train[0]).classes
+
+
+def _open(recipe: ClassifyRecipe, pack: Pack) -> ClassSet:
+    path = recipe.path(pack.pictures)
+    if not path.exists():
+        raise BadOption(
+            f"{path} does not exist.", next_step="Set data.root of the recipe to the folder of the data."
+        )
+    dataset = open_dataset(path, first=pack.first)
+    if not isinstance(dataset, ClassSet):
+        raise BadOption(
+            f"{pack.pictures} holds boxes, but the recipe is one of classification.",
+            next_step="Give an .npz pack, or a folder with one folder per class.",
+        )
+    return dataset
+
+
+def _positions(recipe: ClassifyRecipe, file: str) -> frozenset[int]:
+    if not file:
+        return frozenset()
+    path = recipe.path(file)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return frozenset(int(place) for place in arrays["index"])
+    except (OSError, KeyError, ValueError) as error:
+        raise BadOption(
+            f"{path} has no array `index` that says which pictures to leave out: {error}."
+        ) from error
