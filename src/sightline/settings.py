@@ -45,6 +45,9 @@ class Settings:
         64, "Requests that may wait for an answer; more are refused at once with 503."
     )
     deadline_s: float = _setting(30.0, "Longest time from request to answer.")
+    infer_s: float = _setting(
+        60.0, "Seconds that a model may compute one batch; then it is stopped. 0: no limit."
+    )
     memory_mb: int = _setting(
         2048, "Budget for loaded models; the least recently used one is dropped beyond it."
     )

@@ -48,6 +48,20 @@ def breaks_when_run(path: Path) -> Path:
     return save(path, nodes, shape, ["n", 3, SIDE, SIDE], ("logits", ["a", "b"]))
 
 
+def slow(path: Path, steps: int = 400) -> Path:
+    """Multiplies ``steps`` times, for seconds in all: input (n, 3, 256, 256), output (n, 3) logits."""
+    nodes, last = [], "pixels"
+    for step in range(steps):
+        nodes += [
+            helper.make_node("MatMul", [last, "weight"], [f"product{step}"]),
+            helper.make_node("Relu", [f"product{step}"], [f"positive{step}"]),
+        ]
+        last = f"positive{step}"
+    nodes.append(helper.make_node("ReduceMean", [last], ["logits"], axes=[2, 3], keepdims=0))
+    weight = {"weight": np.eye(256, dtype=np.float32)}
+    return save(path, nodes, weight, ["n", 3, 256, 256], ("logits", ["n", 3]))
+
+
 def colour_cells(path: Path, *, side: int | str = "side") -> Path:
     """A YOLOX detector of coloured cells that runs at any multiple of 8: input (n, 3, side, side).
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.runtime.graphs import SIDE, SIZES, breaks_when_run, colour_cells, colour_classifier, manifest
+from tests.runtime.graphs import SIDE, SIZES, breaks_when_run, colour_cells, colour_classifier, manifest, slow
 
 from sightline.errors import ModelFailed
 from sightline.runtime.choose import Choice, open_engine
@@ -86,6 +86,19 @@ def test_a_graph_that_breaks_while_running_is_a_model_failure(tmp_path: Path) ->
     engine = engine_of(breaks_when_run(tmp_path / "m.onnx"), "onnxruntime")
     with pytest.raises(ModelFailed, match="could not run the model"):
         engine.run(red())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_that_takes_too_long_is_stopped_and_the_next_one_is_answered(tmp_path: Path, name: str) -> None:
+    choice = Choice(Plan(engine=name), "")  # type: ignore[arg-type]
+    engine = open_engine(slow(tmp_path / "m.onnx"), manifest(), choice, limit_s=0.3)
+    for _ in range(2):
+        with pytest.raises(ModelFailed, match=r"longer than the 0\.3 s") as failure:
+            engine.run(np.ones((8, 3, 256, 256), np.float32))
+        assert "infer_s" in failure.value.next_step
+    quick = open_engine(slow(tmp_path / "quick.onnx", steps=2), manifest(), choice, limit_s=30)
+    for _ in range(3):
+        assert quick.run(np.ones((1, 3, 256, 256), np.float32))["logits"].tolist() == [[1, 1, 1]]
 
 
 def test_an_input_that_is_not_there_is_named(tmp_path: Path) -> None:

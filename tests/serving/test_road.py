@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image
 from tests.runtime import graphs
 
 from sightline.errors import Busy, DeadlineExceeded, ModelFailed, NotFound
+from sightline.manifest import InputContract
 from sightline.registry import Registry
 from sightline.runtime import choose
 from sightline.runtime.choose import Choice
@@ -188,6 +190,21 @@ def test_a_model_that_breaks_stops_nobody_else(road: Road, tmp_path: Path) -> No
     for _ in range(2):
         with pytest.raises(ModelFailed):
             road.predict(jpeg("red"), model="broken")
+        assert top(road, "blue") == "blue"
+
+
+def test_a_model_that_takes_too_long_is_stopped(settings: Settings, tmp_path: Path) -> None:
+    folder = tmp_path / "slow-1"
+    folder.mkdir()
+    data = graphs.slow(folder / "model.onnx").read_bytes()
+    contract = InputContract(width=256, height=256, scale=1 / 255)
+    about = {"name": "slow", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    (folder / "model.json").write_text(graphs.manifest(input=contract, **about).model_dump_json())
+    with Road.open(replace(settings, infer_s=0.2)) as road:
+        road.registry.add(bundle(tmp_path, "colour"))
+        road.registry.add(folder)
+        with pytest.raises(ModelFailed, match=r"longer than the 0\.2 s"):
+            road.predict(jpeg("red"), model="slow")
         assert top(road, "blue") == "blue"
 
 

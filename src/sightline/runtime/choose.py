@@ -122,8 +122,8 @@ def base_plan(path: Path, manifest: Manifest, settings: Settings) -> Plan:
     return Plan(threads=threads, lanes=threads, wide=wide, arena=not lean)
 
 
-def open_engine(path: Path, manifest: Manifest, choice: Choice) -> Engine:
-    """Open a graph as chosen.
+def open_engine(path: Path, manifest: Manifest, choice: Choice, limit_s: float = 0.0) -> Engine:
+    """Open a graph as chosen; runs that take longer than ``limit_s`` are stopped (0: none).
 
     Raises:
         ModelFailed: The engine does not take it.
@@ -132,10 +132,10 @@ def open_engine(path: Path, manifest: Manifest, choice: Choice) -> Engine:
     if choice.plan.engine == "openvino":
         from sightline.runtime.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - 30 MB, only when wanted
 
-        return OpenVinoEngine(path, choice.plan, choice.reason, tensor)
+        return OpenVinoEngine(path, choice.plan, choice.reason, tensor, limit_s)
     from sightline.runtime.onnx_engine import OnnxEngine  # noqa: PLC0415 - `sightline --help` must not load it
 
-    return OnnxEngine(path, choice.plan, choice.reason, tensor)
+    return OnnxEngine(path, choice.plan, choice.reason, tensor, limit_s)
 
 
 def _measure_in_child(path: Path, manifest: Manifest, settings: Settings) -> Choice:

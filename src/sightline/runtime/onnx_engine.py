@@ -3,6 +3,7 @@
 The only module that imports ``onnxruntime``.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from sightline.runtime.engine import (
     precision_of,
     words,
 )
+from sightline.runtime.watch import Watch
 
 
 class OnnxEngine:
@@ -30,8 +32,12 @@ class OnnxEngine:
     latency, but are told to sleep the moment the call ends, so an idle server uses no processor.
     """
 
-    def __init__(self, path: Path, plan: Plan, reason: str = "", tensor: str = "") -> None:
+    def __init__(
+        self, path: Path, plan: Plan, reason: str = "", tensor: str = "", limit_s: float = 0.0
+    ) -> None:
         """Open the graph; ``tensor`` names the input for pictures, or is empty for the first one.
+
+        A run that takes longer than ``limit_s`` is stopped at the next operator; 0: never.
 
         Raises:
             ModelFailed: ONNX Runtime does not take the file; its own words are in the message.
@@ -50,7 +56,7 @@ class OnnxEngine:
         shape = inputs[self._input]
         fixed = len(shape) != PICTURE_AXES or isinstance(shape[0], int)
         self.max_batch: int | None = 1 if fixed else None
-        self._width = Width(wide=self._wide is not None)
+        self._width, self._watch = Width(wide=self._wide is not None), Watch(limit_s)
         self.info = EngineInfo(
             "onnxruntime",
             onnxruntime.__version__,
@@ -64,8 +70,12 @@ class OnnxEngine:
         """Run the graph; further inputs than the first must have defaults inside the graph."""
         with self._width.enter(tensor.shape) as wide:
             session = self._wide if wide and self._wide is not None else self._lane
+            options = onnxruntime.RunOptions()
             try:
-                values = session.run(self._outputs, {self._input: tensor})
+                with self._watch.over(partial(_terminate, options)):
+                    values = session.run(self._outputs, {self._input: tensor}, options)
+            except ModelFailed:
+                raise
             except Exception as error:  # ONNX Runtime's errors have no common base class
                 raise ModelFailed(f"ONNX Runtime could not run the model: {words(error)}") from error
         return dict(zip(self._outputs, values, strict=True))
@@ -74,6 +84,11 @@ class OnnxEngine:
         """Drop the sessions."""
         self.__dict__.pop("_lane", None)
         self.__dict__.pop("_wide", None)
+
+
+def _terminate(options: Any) -> None:
+    """The run with these options ends at its next operator."""
+    options.terminate = True
 
 
 def _open(path: Path, plan: Plan, threads: int) -> Any:

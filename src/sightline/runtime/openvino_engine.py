@@ -22,6 +22,7 @@ from sightline.runtime.engine import (
     precision_of,
     words,
 )
+from sightline.runtime.watch import Watch
 
 
 class OpenVinoEngine:
@@ -31,8 +32,12 @@ class OpenVinoEngine:
     *wide* model has a single stream with all threads.
     """
 
-    def __init__(self, path: Path, plan: Plan, reason: str = "", tensor: str = "") -> None:
+    def __init__(
+        self, path: Path, plan: Plan, reason: str = "", tensor: str = "", limit_s: float = 0.0
+    ) -> None:
         """Read and compile the graph; ``tensor`` names the input for pictures, or is empty for the first one.
+
+        A run that takes longer than ``limit_s`` is stopped at the next operator; 0: never.
 
         Raises:
             ModelFailed: OpenVINO does not take the file; its own words are in the message.
@@ -43,10 +48,10 @@ class OpenVinoEngine:
             model = core.read_model(path)
             port = model.input(tensor) if tensor else model.input(0)
             self._shape = port.partial_shape
-            lane = _compile(core, model, plan, plan.lanes)
-            self._lane = _Streams(lane, plan.lanes, port)
+            lane, watch = _compile(core, model, plan, plan.lanes), Watch(limit_s)
+            self._lane = _Streams(lane, plan.lanes, port, watch)
             wide = plan.lanes > 1 and plan.wide
-            self._wide = _Streams(_compile(core, model, plan, 1), 1, port) if wide else None
+            self._wide = _Streams(_compile(core, model, plan, 1), 1, port, watch) if wide else None
         except RuntimeError as error:
             raise ModelFailed(f"OpenVINO could not open the model: {words(error)}") from error
         rank = self._shape.rank
@@ -76,7 +81,8 @@ class OpenVinoEngine:
 class _Streams:
     """A compiled model and one reusable request for each stream."""
 
-    def __init__(self, compiled: Any, streams: int, port: Any) -> None:
+    def __init__(self, compiled: Any, streams: int, port: Any, watch: Watch) -> None:
+        self._watch = watch
         self._input = port.get_any_name()
         self._names = [result.friendly_name.removesuffix("/sink_port_0") for result in _results(compiled)]
         self._idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -86,7 +92,8 @@ class _Streams:
     def run(self, tensor: Tensor) -> Outputs:
         request = self._idle.get()
         try:
-            values = request.infer({self._input: tensor}, share_inputs=True)
+            with self._watch.over(request.cancel):
+                values = request.infer({self._input: tensor}, share_inputs=True)
             return {name: values[index] for index, name in enumerate(self._names)}
         finally:
             self._idle.put(request)

@@ -235,7 +235,10 @@ class Batcher:
             jobs[0].finish(error)
             return
         for job in jobs:
-            self._run([job], buffer)
+            if job.call.cancelled or job.call.left_s <= 0:  # a batch that took too long took their time too
+                job.finish(error)
+            else:
+                self._run([job], buffer)
 
     def _compute(self, jobs: list[_Job], buffer: InputBuffer) -> list[Answer]:
         began = time.perf_counter()

@@ -152,7 +152,7 @@ class ModelPool:
 
     def _load(self, bundle: Bundle, choice: Choice) -> LoadedModel:
         began = time.perf_counter()
-        engine = choose.open_engine(bundle.model_path, bundle.manifest, choice)
+        engine = choose.open_engine(bundle.model_path, bundle.manifest, choice, self._settings.infer_s)
         rules = Rules(
             min(choice.plan.batch, self._settings.batch_max),
             self._settings.batch_wait_ms / 1e3,
