@@ -6,9 +6,12 @@ import re
 import subprocess
 import sys
 import time
+from dataclasses import Field, fields
 from pathlib import Path
 
 import pytest
+
+from sightline.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "src" / "sightline"
@@ -46,6 +49,15 @@ def test_modules_and_functions_are_small(path: Path) -> None:
             length = (node.end_lineno or node.lineno) - node.lineno + 1
             most = LONGER.get(f"{_name(path)}:{node.name}", FUNCTION_LINES)
             assert length <= most, f"{_name(path)}: {node.name} has {length} lines; split it."
+
+
+@pytest.mark.parametrize("item", fields(Settings), ids=lambda item: item.name)
+def test_every_setting_is_read_by_something(item: Field[object]) -> None:
+    inside = PACKAGE / "settings.py"
+    used = re.compile(rf"settings\.{item.name}\b|[\"']{item.name}[\"']")
+    assert any(used.search(path.read_text("utf-8")) for path in MODULES if path != inside) or re.search(
+        rf"self\.{item.name}\b", inside.read_text("utf-8")
+    )
 
 
 def test_there_are_no_drawers() -> None:

@@ -5,7 +5,7 @@
     SightlineError                what went wrong, and the next step
     ├── InputError                the caller can mend it
     │   ├── NotAPicture           bytes that no allowed decoder reads
-    │   ├── PictureTooLarge       bytes, pixels, sides or frames over a limit
+    │   ├── PictureTooLarge       bytes, pixels or sides over a limit
     │   ├── PictureTooComplex     decoding ran out of its time or memory
     │   ├── BadOption             an argument, parameter or field is off
     │   └── FetchRefused          an address that Sightline will not open, or that failed
@@ -63,7 +63,7 @@ class NotAPicture(InputError):
 
 
 class PictureTooLarge(InputError):
-    """Bytes, pixels, sides or frames over a limit."""
+    """Bytes, pixels or sides over a limit."""
 
     code = "picture_too_large"
     default_next_step = "Send a smaller copy of the picture, or raise the limit in the settings."

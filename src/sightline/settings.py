@@ -56,7 +56,6 @@ class Settings:
     jpeg_max_mp: float = _setting(64.0, "Most megapixels of a JPEG.")
     picture_max_mp: float = _setting(16.0, "Most megapixels of any other picture.")
     side_max: int = _setting(16384, "Longest side of a picture in pixels.")
-    frames_max: int = _setting(500, "Most frames that a picture may declare.")
     jpeg_scans_max: int = _setting(100, "Most scans of a progressive JPEG.")
     decode_memory_mb: int = _setting(512, "Memory that decoding one picture may take over the idle decoder.")
     decode_cpu_s: float = _setting(5.0, "Processor seconds that decoding one picture may take.")

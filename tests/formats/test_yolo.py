@@ -70,10 +70,6 @@ def test_an_object_without_a_mask_is_a_box(segmented: Result) -> None:
 def test_class_files() -> None:
     labels = ("no", "on", 'the "x"', "two\nlines")
     assert yolo.classes(labels) == 'no\non\nthe "x"\ntwo lines\n'
-    assert yolo.data_yaml(labels) == (
-        "path: .\ntrain: images\nval: images\nnc: 4\nnames:\n"
-        '  0: "no"\n  1: "on"\n  2: "the \\"x\\""\n  3: "two\\nlines"\n'
-    )
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,7 @@ import pytest
 from sightline.errors import BadOption, ModelRefused, NotFound, StorageFull
 from sightline.registry import Registry
 from sightline.registry.install import natural
-from sightline.registry.labels import COCO, COCO_IDS, VOC, coco_by_id
-from sightline.registry.shelf import valid_reference
+from sightline.registry.labels import COCO, COCO_IDS, VOC
 from sightline.settings import Settings
 
 
@@ -336,25 +335,6 @@ def test_versions_sort_as_people_count() -> None:
     assert sorted(versions, key=natural) == ["1.0", "1.0rc1", "1.9", "1.10", "2", "10"]
 
 
-@pytest.mark.parametrize(
-    ("reference", "valid"),
-    [
-        ("toy", True),
-        ("toy@1.0", True),
-        ("../toy", False),
-        ("toy@../1", False),
-        ("", False),
-        ("a/b", False),
-        ("toy@", False),
-        ("a..b", False),
-    ],
-)
-def test_references(reference: str, valid: bool) -> None:
-    assert valid_reference(reference) is valid
-
-
 def test_label_lists_are_whole() -> None:
     assert (len(COCO), len(set(COCO)), len(COCO_IDS), len(VOC)) == (80, 80, 80, 21)
-    by_id = coco_by_id()
-    assert (len(by_id), by_id[1], by_id[90], by_id[12]) == (91, "person", "toothbrush", "unused-12")
     assert (COCO_IDS[COCO.index("toaster")], COCO_IDS[COCO.index("book")]) == (80, 84)

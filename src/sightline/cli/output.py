@@ -11,8 +11,6 @@ from sightline.errors import BadOption, SightlineError
 from sightline.formats import coco, native, table, text, voc, yolo
 from sightline.types import Classification, Result, Segments
 
-FORMATS = ("table", "json", "csv", "coco", "yolo", "voc")
-
 
 class Writer(ABC):
     """``add`` each result, note each failure, ``end`` once."""
@@ -37,7 +35,7 @@ class Writer(ABC):
 
 
 def open_writer(kind: str, *, many: bool, saved: Path | None) -> Writer:
-    """The writer for one of ``FORMATS``.
+    """The writer for one of the formats that ``sightline predict`` offers.
 
     Raises:
         BadOption: Formats of one file a picture have nowhere to put several.

@@ -5,7 +5,6 @@ readers take it, so rows carry no score (a sixth value would make a polygon) and
 four points (nine values would make a turned box). No objects: an empty file.
 """
 
-import json
 import math
 
 import numpy as np
@@ -43,14 +42,6 @@ def write(result: Result) -> str:
 def classes(labels: tuple[str, ...]) -> str:
     """``classes.txt``: one label a line, in the order of the class numbers."""
     return "".join(" ".join(label.split()) + "\n" for label in labels)
-
-
-def data_yaml(labels: tuple[str, ...]) -> str:
-    """``data.yaml``; names are quoted, since YAML would read ``no`` as false."""
-    names = "".join(
-        f"  {place}: {json.dumps(label, ensure_ascii=False)}\n" for place, label in enumerate(labels)
-    )
-    return f"path: .\ntrain: images\nval: images\nnc: {len(labels)}\nnames:\n{names}"
 
 
 def load(files: dict[str, tuple[str, int, int]], labels: tuple[str, ...]) -> Dataset:

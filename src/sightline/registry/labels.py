@@ -28,9 +28,3 @@ VOC = (
 """The 21 classes of PASCAL VOC segmentation, background first."""
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-
-
-def coco_by_id() -> tuple[str, ...]:
-    """Labels for a model that answers with COCO category ids: 91 rows, unused ids named ``unused-<id>``."""
-    names = dict(zip(COCO_IDS, COCO, strict=True))
-    return ("background", *(names.get(number, f"unused-{number}") for number in range(1, 91)))

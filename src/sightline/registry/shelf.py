@@ -12,7 +12,6 @@ and a folder's modification time tells other processes that something changed.
 """
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Sequence
@@ -20,7 +19,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sightline.errors import BadOption, ModelRefused, NotFound, SightlineError
-from sightline.manifest import NAME_PATTERN, VERSION_PATTERN
 from sightline.registry.bundle import Bundle, read_bundle
 from sightline.registry.install import ACTIVE_FILE, drop, install, natural, write_text
 from sightline.registry.scan import Signature, Wreck, promoted, scan, settled, signature
@@ -278,10 +276,3 @@ def _key(bundle: Bundle) -> tuple[Path, str]:
 
 def _active(versions: dict[str, Bundle]) -> Bundle:
     return next(bundle for bundle in versions.values() if bundle.active)
-
-
-def valid_reference(reference: str) -> bool:
-    """Whether ``name`` or ``name@version`` could name a model at all (no path characters)."""
-    name, mark, version = reference.partition("@")
-    good = re.match(NAME_PATTERN, name) and ".." not in name
-    return bool(good) and (not mark or bool(re.match(VERSION_PATTERN, version)))
