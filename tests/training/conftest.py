@@ -16,6 +16,8 @@ seed = 3
 tensor = "pixels"
 width = 64
 height = 64
+mean = [123.675, 116.28, 103.53]
+std = [58.395, 57.12, 57.375]
 
 [data]
 root = "ROOT"
@@ -29,8 +31,7 @@ annotations = "toy.json"
 only_url = "/held/"
 
 [network]
-kind = "grid_detector"
-width = 4
+kind = "nano_detector"
 
 [optimiser]
 epochs = 2

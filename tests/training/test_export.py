@@ -14,11 +14,10 @@ from sightline.runtime.engine import Plan
 from sightline.runtime.onnx_engine import OnnxEngine
 from sightline.serving.road import Road
 from sightline.settings import Settings, load_settings
-from sightline.training.detect import detect
+from sightline.training.detect import DetectLesson
 from sightline.training.export import export, finished
 from sightline.training.graph import by_object, difference, export_graph, prove
-from sightline.training.grid_loss import Grid
-from sightline.training.models.grid_detector import cells
+from sightline.training.models.nano_detector import NanoDetector
 from sightline.training.pictures import labels_of, read_source
 from sightline.training.recipe import load_recipe
 from sightline.training.recipe_detect import DetectRecipe
@@ -57,7 +56,7 @@ def test_the_bundle_is_complete_and_takes_any_batch(bundle: Path, data_settings:
     assert "Not measured yet" in added.card
     engine = OnnxEngine(added.model_path, Plan(batch=8))
     for n in (1, 3, 8):
-        assert engine.run(np.zeros((n, 3, 64, 64), np.float32))["rows"].shape == (n, 84, 7)
+        assert engine.run(np.zeros((n, 3, 64, 64), np.float32))["rows"].shape == (n, 85, 6)
     engine.close()
 
 
@@ -65,7 +64,9 @@ def test_the_served_road_finds_what_torch_finds(bundle: Path, run: Path, toy: Pa
     plan = load_recipe(toy / "toy.toml", OVERRIDES)
     assert isinstance(plan, DetectRecipe)
     example = read_source(plan, plan.data.watch[0], labels_of(plan))[0]
-    wanted = detect(finished(plan, run, ("red", "blue")), example, Grid(*cells(64, 64)), 64, 1)
+    network = finished(plan, run, ("red", "blue"))
+    assert isinstance(network, NanoDetector)
+    wanted = DetectLesson(plan).detect(network, example, 1)
     settings = load_settings(
         {"data_dir": str(tmp_path), "engine": "onnxruntime", "threads": 1}, environment={}
     )

@@ -1,5 +1,7 @@
 """Pictures with boxes: reading, and variations that keep boxes on their objects."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,8 @@ from sightline.manifest import InputContract
 from sightline.training.pictures import Example, labels_of, plain, read_source, vary
 from sightline.training.recipe import load_recipe
 from sightline.training.recipe_detect import Augment, DetectRecipe
-from sightline.types import Frame
-from sightline.vision import preprocess
+from sightline.types import Frame, Mask
+from sightline.vision import masks, preprocess
 
 pytestmark = pytest.mark.train
 
@@ -93,3 +95,88 @@ def test_what_is_cut_off_is_not_taught_as_nothing() -> None:
         assert len(sample.xyxy) + len(sample.crowd) >= 1
         doubtful += len(sample.crowd)
     assert doubtful > 0
+
+
+def masked(x: int = 30, y: int = 12, w: int = 40, h: int = 32) -> Example:
+    one = example(x, y, w, h)
+    bits = np.zeros((h, w), np.bool_)
+    bits[:, : w // 2] = True  # the left half
+    return replace(one, masks=(Mask(bits, x, y),))
+
+
+def test_a_mask_follows_its_object() -> None:
+    """Scaled, cut, mirrored and put into mosaics: the covered cells are those of the left or right half."""
+    pool = [masked()] * 4
+    for seed in range(30):
+        draw = np.random.default_rng(seed)
+        sample = vary(pool, 0, 128, Augment(mosaic=0.5, colour=0.0, aspect=1.5), draw)
+        assert sample.masks.shape == (len(sample.xyxy), 32, 32)
+        assert sample.masked.all()
+        shown = sample.pixels.astype(int)
+        red = (np.abs(shown - MARKED).sum(2) < 60).reshape(32, 4, 32, 4).mean((1, 3))
+        for mask, (x1, y1, x2, y2) in zip(sample.masks / 255, sample.xyxy / 4, strict=True):
+            box = (slice(int(y1), int(np.ceil(y2))), slice(int(x1), int(np.ceil(x2))))
+            assert mask.sum() == pytest.approx(mask[box].sum(), rel=0.02)  # nothing outside its box
+            assert mask.max() <= 1
+            if red[box].sum() > 30 and (x2 - x1) * 4 > 30:
+                covered = (mask[box] > 0.9).mean()
+                assert covered > 0.1
+                assert (red[box][mask[box] > 0.9] > 0.5).mean() > 0.9
+
+
+def test_a_plain_mask_is_exact_at_whole_cells() -> None:
+    one = masked(32, 8, 40, 32)
+    sample = plain(replace(one, pixels=np.full((64, 128, 3), 128, np.uint8)), 128, stretch=False)
+    wanted = np.zeros((32, 32), np.uint8)
+    wanted[2:10, 8:13] = 255
+    np.testing.assert_array_equal(sample.masks[0], wanted)
+
+
+def test_stretched_is_what_serving_does() -> None:
+    one = example()
+    served = preprocess.fit(Frame(one.pixels, 100, 60), InputContract(width=64, height=64, resize="stretch"))
+    sample = plain(one, 64, stretch=True)
+    assert np.abs(sample.pixels.astype(int) - served.pixels.astype(int)).max() <= 1
+    np.testing.assert_allclose(sample.xyxy, served.fit.to_canvas(one.xyxy), atol=0.01)
+
+
+def test_polygons_and_run_lengths_become_masks(recipe: Path, toy: Path, tmp_path: Path) -> None:
+    table = json.loads((toy / "toy.json").read_text())
+    first, second = table["annotations"][:2]
+    x, y, w, h = first["bbox"]
+    first["segmentation"] = [[x, y, x + w, y, x + w, y + h, x, y + h]]
+    image = table["images"][0]
+    bits = np.ones((second["bbox"][3], second["bbox"][2]), np.bool_)
+    placed = Mask(bits, second["bbox"][0], second["bbox"][1])
+    second["segmentation"] = masks.to_rle(placed, image["width"], image["height"])
+    (tmp_path / "toy.json").write_text(json.dumps(table))
+    plan = load_recipe(
+        recipe, {"data.train": [{"pictures": "pictures", "annotations": str(tmp_path / "toy.json")}]}
+    )
+    assert isinstance(plan, DetectRecipe)
+    drawn = read_source(plan, plan.data.train[0], ("red", "blue"))[0].masks
+    assert [mask.bits.shape for mask in drawn if mask] == [(h, w), bits.shape]
+    assert [(mask.left, mask.top) for mask in drawn if mask] == [(x, y), tuple(second["bbox"][:2])]
+    others = read_source(plan, plan.data.train[0], ("red", "blue"))[1].masks
+    assert others == (None, None)
+
+
+def test_other_names_files_and_missing_pictures(recipe: Path, toy: Path, tmp_path: Path) -> None:
+    table = json.loads((toy / "toy.json").read_text())
+    table["categories"] = [{"id": 1, "name": "crimson"}, {"id": 2, "name": "blue"}]
+    for item in table["images"]:
+        item["source_file"], item["file_name"] = item["file_name"], "elsewhere.jpg"
+    table["images"][1]["source_file"] = "none.png"
+    (tmp_path / "toy.json").write_text(json.dumps(table))
+    source = {
+        "pictures": "pictures",
+        "annotations": str(tmp_path / "toy.json"),
+        "file_key": "source_file",
+        "rename": {"crimson": "red"},
+        "skip_missing": True,
+    }
+    plan = load_recipe(recipe, {"data.train": [source]})
+    assert isinstance(plan, DetectRecipe)
+    read = read_source(plan, plan.data.train[0], ("red", "blue"))
+    assert len(read) == 11
+    assert all(item.label.tolist() == [0, 1] for item in read)

@@ -17,8 +17,9 @@ def test_every_shipped_recipe_is_valid_and_is_found_by_its_name(path: Path) -> N
     assert load_recipe(Path(path.stem)).name == path.stem
 
 
-def test_everyday_never_trains_on_pictures_that_models_are_judged_on() -> None:
-    recipe = load_recipe(Path("everyday"))
+@pytest.mark.parametrize("name", ["everyday", "people"])
+def test_detectors_never_train_on_pictures_that_models_are_judged_on(name: str) -> None:
+    recipe = load_recipe(Path(name))
     assert isinstance(recipe, DetectRecipe)
     for source in recipe.data.train:
         assert "val" not in source.pictures
@@ -41,7 +42,9 @@ def test_overrides_reach_into_tables(recipe: Path) -> None:
         ({"network.kind": "magic"}, "network.kind"),
         ({"name": "Not A Name"}, "name"),
         ({"input.width": 640}, "square"),
-        ({"input.color": "BGR"}, "RGB"),
+        ({"input.mean": [0, 0, 0]}, "mean"),
+        ({"input.resize": "crop"}, "letterbox or stretch"),
+        ({"augment.sizes": [100]}, "multiples of 32"),
         ({"seed.deeper": 1}, "no table"),
         ({"task": "dance"}, "task.*detect.*classify"),
         ({"optimiser.rate": float("nan")}, "optimiser.rate"),
@@ -52,7 +55,9 @@ def test_overrides_reach_into_tables(recipe: Path) -> None:
         "unknown network",
         "bad name",
         "not square",
-        "other colours",
+        "other normalising",
+        "cut off",
+        "odd sizes",
         "through a value",
         "no such task",
         "not a number",

@@ -8,8 +8,7 @@ import torch
 
 from sightline.errors import ConfigError, ModelFailed
 from sightline.training.recipe import load_recipe
-from sightline.training.run import Epoch, fingerprint, train, weight_groups
-from sightline.training.subjects import subject_of
+from sightline.training.run import LESSONS, Epoch, fingerprint, train, weight_groups
 
 pytestmark = pytest.mark.train
 
@@ -65,7 +64,7 @@ def test_a_loss_that_is_no_number_ends_the_run(recipe: Path, tmp_path: Path) -> 
 def test_relative_steps_are_in_proportion_to_the_weights(recipe: Path, tmp_path: Path) -> None:
     overrides = {"optimiser.relative": True, "optimiser.epochs": 1, "optimiser.weight_decay": 0.0}
     plan = load_recipe(recipe, overrides)
-    groups = weight_groups(subject_of(plan).lesson(plan).model, plan)
+    groups = weight_groups(LESSONS["detect"](plan).model, plan)
     for group in groups:
         (tensor,) = group["params"]
         assert group["scale"] == pytest.approx(max(1e-3, float(tensor.detach().square().mean().sqrt())))

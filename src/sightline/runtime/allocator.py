@@ -8,9 +8,11 @@ them lives. Measured with Mask R-CNN R-50 FPN: a run needed 848 MB, and 601 MB w
 import ctypes
 from functools import lru_cache
 
+_M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 _MAPPED_FROM = 1 << 20
+_NEVER = (1 << 31) - 1
 
 
 @lru_cache(maxsize=1)
@@ -19,6 +21,18 @@ def keep_little() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:  # other C libraries do not have the fault either
         mallopt(_M_MMAP_THRESHOLD, _MAPPED_FROM)
+
+
+def keep_much() -> None:
+    """From now on keep freed memory for the next use: for training, which needs as much again each step.
+
+    Pages that are given back must be cleared by the kernel before they come again: a step of a small
+    detector took 1.4 times as long.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_THRESHOLD, _NEVER)
+        mallopt(_M_TRIM_THRESHOLD, _NEVER)
 
 
 def share_heaps() -> None:

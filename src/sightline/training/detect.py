@@ -1,9 +1,10 @@
-"""The lesson of detection: boxes in pictures, learned by a grid detector."""
+"""The lesson of detection: boxes and masks in pictures, learned by a grid detector."""
 
 import copy
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,30 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import batched_nms
 
+from sightline.errors import ConfigError
 from sightline.evaluation.coco import judge
-from sightline.training.grid_loss import Grid, Truth, label_loss, teacher_loss
-from sightline.training.models.grid_detector import GridDetector, boxes, cells
-from sightline.training.models.start import load_yolox_nano
-from sightline.training.pictures import Example, Sample, labels_of, plain, read_source, vary
-from sightline.training.recipe_detect import DetectRecipe
+from sightline.registry.labels import COCO
+from sightline.training.grid_loss import Grid, Truth, label_loss, matches, teacher_loss
+from sightline.training.mask_loss import mask_loss, neighbours
+from sightline.training.models.nano_detector import (
+    Answer,
+    NanoDetector,
+    boxes,
+    cells,
+    distances,
+)
+from sightline.training.models.ncnn_start import load_nanodet_plus
+from sightline.training.pictures import (
+    Example,
+    Sample,
+    base_scale,
+    labels_of,
+    plain,
+    read_source,
+    vary,
+)
+from sightline.training.recipe_detect import DetectRecipe, Source
+from sightline.training.teacher_marks import marked
 from sightline.types import Int64
 
 LOWEST_SCORE = 0.01
@@ -28,32 +47,31 @@ class Batch:
 
     pixels: Tensor
     truths: list[Truth]
-    step: int = 0
 
 
 class DetectLesson:
-    """See ``Lesson``. The teacher is the starting network itself, asked about every other batch in a mirror.
+    """See ``Lesson``. The teacher is the starting network itself: staying close to it forgets nothing.
 
-    So its errors on one view are corrected by its answer on the other, and the network learns to
-    answer both alike.
+    It is only asked at sizes up to ``network.teacher_size``: beyond those it saw in its own training it finds
+    large objects badly.
     """
 
     def __init__(self, recipe: DetectRecipe) -> None:
         self.recipe = recipe
         self.labels = labels_of(recipe)
         self.size = recipe.input.width
-        self.grid = Grid(*cells(self.size, self.size))
+        self.sizes = recipe.augment.sizes or (self.size,)
+        self.stretch = recipe.input.resize == "stretch"
+        self.grids = {size: Grid(*cells(size, size)) for size in {*self.sizes, self.size}}
+        self.model: nn.Module = build(recipe, self.labels)
+        self.teacher = copy.deepcopy(self.model).eval().requires_grad_(requires_grad=False)
         self.pool = [
-            example
-            for source in recipe.data.train
-            for example in read_source(recipe, source, self.labels) * source.repeat
+            example for source in recipe.data.train for example in self._read(source) * source.repeat
         ]
         self.watched = [
             example for source in recipe.data.watch for example in read_source(recipe, source, self.labels)
         ]
         self.steps = max(1, len(self.pool) // recipe.optimiser.batch)
-        self.model: nn.Module = build(recipe, len(self.labels))
-        self.teacher = copy.deepcopy(self.model).eval().requires_grad_(requires_grad=False)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Every picture once, ordered and varied by (seed, epoch); one batch is made ahead."""
@@ -70,92 +88,110 @@ class DetectLesson:
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Towards the marks, and towards the teacher."""
-        weights = self.recipe.loss
-        taught = self._taught(batch.pixels, mirrored=batch.step % 2 == 1) if weights.teacher else None
-        raw = self.model(batch.pixels)
-        parts = {k: v * weights.labels for k, v in label_loss(raw, batch.truths, self.grid, taught).items()}
+        weights, size = self.recipe.loss, batch.pixels.shape[-1]
+        grid, seen = self.grids[size], NanoDetector.normalised(batch.pixels)
+        taught: Answer | None = None
+        if weights.teacher and size <= self.recipe.network.teacher_size:
+            with torch.no_grad():
+                taught = self.teacher(seen)
+        answer: Answer = self.model(seen)
+        found, xyxy = matches(answer, batch.truths, grid)
+        scores = None if taught is None else taught.logits.sigmoid()
+        parts = label_loss(answer, batch.truths, grid, found, xyxy, scores)
+        parts = {name: value * weights.labels for name, value in parts.items()}
         if taught is not None:
-            parts |= {k: v * weights.teacher for k, v in teacher_loss(raw, taught, self.grid).items()}
+            parts |= {k: v * weights.teacher for k, v in teacher_loss(answer, taught, batch.truths).items()}
+        if answer.prototypes is not None and weights.masks:
+            alike = neighbours(batch.pixels)
+            parts |= {k: v * weights.masks for k, v in mask_loss(answer, batch.truths, found, alike).items()}
         return parts
 
     def judge(self, model: nn.Module) -> dict[str, float]:
         """COCO average precision on the watched pictures, by the reference implementation."""
         if not self.watched:
             return {}
-        assert isinstance(model, GridDetector)
+        assert isinstance(model, NanoDetector)
         model.eval()
         found = [
             entry
             for image, example in enumerate(self.watched, 1)
-            for entry in detect(model, example, self.grid, self.size, image)
+            for entry in self.detect(model, example, image)
         ]
         figures = judge(as_coco(self.watched, len(self.labels)), found).figures
         return {name: round(figures[name].value, 4) for name in ("AP", "AP50", "AR100")}
+
+    @torch.no_grad()
+    def detect(self, model: NanoDetector, example: Example, image: int) -> list[dict[str, Any]]:
+        """What is found in an example, as it is served, in COCO's result form."""
+        size, grid = self.size, self.grids[self.size]
+        answer = model(model.normalised(stack([plain(example, size, stretch=self.stretch)]).pixels))
+        score = answer.logits[0].sigmoid()
+        cell, label = (score > LOWEST_SCORE).nonzero(as_tuple=True)
+        best = score[cell, label]
+        across, down = base_scale(example, size, stretch=self.stretch)
+        found = boxes(distances(answer.spread), grid.points, grid.strides)[0]
+        xyxy = found[cell] / torch.tensor([across, down] * 2)
+        kept = batched_nms(xyxy, best, label, 0.65)[:100]
+        return [
+            {
+                "image_id": image,
+                "category_id": int(label[i]),
+                "score": float(best[i]),
+                "bbox": _xywh(xyxy[i].tolist()),
+            }
+            for i in kept.tolist()
+        ]
+
+    def _read(self, source: Source) -> list[Example]:
+        examples = read_source(self.recipe, source, self.labels)
+        if source.marks == "people":
+            return examples
+        assert isinstance(self.teacher, NanoDetector)
+        return marked(self.teacher, examples, Path(self.recipe.data.cache))
 
     def _batch(self, epoch: int, step: int, index: Int64) -> Batch:
         augment = self.recipe.augment
         if epoch >= self.recipe.optimiser.epochs - augment.plain_epochs:
             augment = augment.model_copy(update={"mosaic": 0.0})
         draw = np.random.default_rng([self.recipe.seed, epoch, step])
-        return stack([vary(self.pool, int(i), self.size, augment, draw) for i in index], step)
-
-    @torch.no_grad()
-    def _taught(self, pixels: Tensor, *, mirrored: bool) -> Tensor:
-        assert isinstance(self.teacher, GridDetector)
-        if not mirrored:
-            return self.teacher.probabilities(pixels)
-        turned = pixels.flip(3).contiguous(memory_format=torch.channels_last)
-        return self._mirror(self.teacher.probabilities(turned))
-
-    def _mirror(self, taught: Tensor) -> Tensor:
-        """The answer about a mirrored picture as one about the picture: cells and offsets swap sides."""
-        columns = self.size / self.grid.strides
-        start = torch.arange(len(columns)) - self.grid.corners[:, 0].long()
-        swapped = taught[:, start + (columns - 1).long() - self.grid.corners[:, 0].long()]
-        # A centre dx cells to the right of its cell's left edge lies 1 - dx from it in the mirror.
-        return torch.cat([1 - swapped[..., :1], swapped[..., 1:]], 2)
+        size = int(draw.choice(self.sizes))
+        return stack([vary(self.pool, int(i), size, augment, draw, stretch=self.stretch) for i in index])
 
 
-def build(recipe: DetectRecipe, classes: int) -> GridDetector:
+def build(recipe: DetectRecipe, labels: Sequence[str]) -> NanoDetector:
     """The network of a recipe with its starting weights."""
     torch.manual_seed(recipe.seed)
-    model = GridDetector(classes, recipe.network.width)
+    model = NanoDetector(len(labels), recipe.network.prototypes)
     if recipe.network.start:
-        load_yolox_nano(model, recipe.path(recipe.network.start))
+        missing = [label for label in labels if label not in COCO]
+        if missing:
+            raise ConfigError(
+                f"The start {recipe.network.start} does not know the label {missing[0]!r}.",
+                next_step="Use labels of COCO, or leave network.start out.",
+            )
+        known = [COCO.index(label) for label in labels]
+        load_nanodet_plus(model, recipe.path(recipe.network.start), known)
+        model.fresh = ("masks.",)
     return model.to(memory_format=torch.channels_last)
 
 
-def stack(samples: Sequence[Sample], step: int = 0) -> Batch:
+def stack(samples: Sequence[Sample]) -> Batch:
     """Samples of one size -> a batch."""
     pixels = torch.from_numpy(np.stack([sample.pixels for sample in samples]))
     truths = [
-        Truth(torch.from_numpy(s.xyxy), torch.from_numpy(s.label), torch.from_numpy(s.crowd), s.complete)
+        Truth(
+            torch.from_numpy(s.xyxy),
+            torch.from_numpy(s.label),
+            torch.from_numpy(s.crowd),
+            s.complete,
+            torch.from_numpy(s.score),
+            torch.from_numpy(s.masks).float() / 255,
+            torch.from_numpy(s.masked),
+            s.teacher,
+        )
         for s in samples
     ]
-    return Batch(
-        pixels.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last), truths, step
-    )
-
-
-@torch.no_grad()
-def detect(model: GridDetector, example: Example, grid: Grid, size: int, image: int) -> list[dict[str, Any]]:
-    """What is found in an example, as it is served, in COCO's result form."""
-    answer = model.probabilities(stack([plain(example, size)]).pixels)[0]
-    score = answer[:, 5:] * answer[:, 4:5]
-    cell, label = (score > LOWEST_SCORE).nonzero(as_tuple=True)
-    best = score[cell, label]
-    scale = size / max(example.pixels.shape[:2])
-    xyxy = boxes(answer[None], grid.corners, grid.strides)[0][cell] / scale
-    kept = batched_nms(xyxy, best, label, 0.65)[:100]
-    return [
-        {
-            "image_id": image,
-            "category_id": int(label[i]),
-            "score": float(best[i]),
-            "bbox": _xywh(xyxy[i].tolist()),
-        }
-        for i in kept.tolist()
-    ]
+    return Batch(pixels.permute(0, 3, 1, 2).float().contiguous(memory_format=torch.channels_last), truths)
 
 
 def as_coco(examples: Sequence[Example], classes: int) -> dict[str, Any]:

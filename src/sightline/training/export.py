@@ -13,9 +13,14 @@ from sightline.manifest import Manifest
 from sightline.registry import CARD_FILE, MANIFEST_FILE, MODEL_FILE
 from sightline.training.card import read_log, write_card
 from sightline.training.graph import Parity, export_graph, prove
+from sightline.training.halving import halve
 from sightline.training.recipe import Recipe, load_recipe
 from sightline.training.run import fingerprint
 from sightline.training.subjects import subject_of
+
+
+SIZE_STEP = 32
+"""Pixels between the sizes that a graph with free sizes takes."""
 
 
 def export(
@@ -45,15 +50,18 @@ def export(
 
 
 def write_graph(plan: Recipe, network: nn.Module, folder: Path) -> Parity:
-    """``model.onnx`` alone: any batch size at the recipe's input size."""
+    """``model.onnx`` alone: any batch size at the recipe's input size, or at each of its sizes."""
     subject = subject_of(plan)
     served = subject.served(plan, network).eval()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / MODEL_FILE
     draw = torch.Generator().manual_seed(0)
-    shape = (3, plan.input.height, plan.input.width)
-    cases = [torch.rand(n, *shape, generator=draw) * 255 for n in (1, 2, 3)]
-    export_graph(served, cases[1], path, names=(plan.input.tensor or "pixels", subject.outputs(plan)))
+    usual = (plan.input.height, plan.input.width)
+    sides = [(side, side) for side in plan.input.sizes] or [usual] * 3
+    cases = [torch.rand(n, 3, *side, generator=draw) * 255 for n, side in enumerate(sides, 1)]
+    names = (plan.input.tensor or "pixels", subject.outputs(plan))
+    export_graph(served, cases[1], path, names=names, step=SIZE_STEP if plan.input.sizes else 0)
+    halve(path)
     return prove(served, path, cases)
 
 
@@ -81,12 +89,14 @@ def as_served(network: nn.Module) -> nn.Module:
 def manifest_of(plan: Recipe, labels: tuple[str, ...], metrics: dict[str, Any]) -> Manifest:
     """The manifest that a recipe promises, without digest and size."""
     words = plan.bundle
+    task = subject_of(plan).task or plan.task
+    assert task != "features"  # nothing is served under that word
     return Manifest(
         name=plan.name,
         version=plan.version,
         title=words.title,
         description=words.description,
-        task=subject_of(plan).task or plan.task,
+        task=task,
         labels=labels,
         input=plan.input,
         head=subject_of(plan).head(plan),

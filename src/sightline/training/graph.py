@@ -43,6 +43,7 @@ def export_graph(
     *,
     names: tuple[str, Sequence[str]],
     batches: bool = True,
+    step: int = 0,
     opset: int = OPSET,
 ) -> None:
     """Write ``network`` as an ONNX file with weights inside.
@@ -53,10 +54,13 @@ def export_graph(
         path: File to write.
         names: Name of the input, names of the outputs.
         batches: Leave the size of the batch free.
+        step: Leave height and width free too, in steps of this many pixels; 0: fixed.
         opset: ONNX operator set.
     """
     source, targets = names
-    free = ({0: torch.export.Dim("batch")},) if batches else None
+    free: dict[int, Any] = {0: torch.export.Dim("batch")} if batches else {}
+    if step:
+        free |= {2: step * torch.export.Dim("rows"), 3: step * torch.export.Dim("columns")}
     quiet = logging.getLogger("torch.onnx")
     level = quiet.level
     quiet.setLevel(logging.ERROR)
@@ -71,7 +75,7 @@ def export_graph(
                 output_names=list(targets),
                 opset_version=opset,
                 dynamo=True,
-                dynamic_shapes=free,
+                dynamic_shapes=(free,) if free else None,
                 external_data=False,
                 verbose=False,
             )

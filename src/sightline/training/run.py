@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from sightline.errors import ConfigError, ModelFailed
+from sightline.runtime.allocator import keep_much
 from sightline.training.averaging import Average, rate_at
 from sightline.training.muon import muon_of
 from sightline.training.recipe import Recipe, load_recipe
@@ -49,6 +50,7 @@ def train(
         ModelFailed: The loss is no number any more.
     """
     plan = load_recipe(recipe, overrides)
+    keep_much()
     _settle(plan)
     out.mkdir(parents=True, exist_ok=True)
     lesson = subject_of(plan).lesson(plan)
@@ -132,16 +134,18 @@ def weight_groups(model: torch.nn.Module, recipe: Recipe) -> list[dict[str, Any]
     root mean square (as in Adafactor, Shazeer and Stern, arXiv 1804.04235, section 8).
     """
     groups = []
-    for weights in model.parameters():
+    fresh = tuple(getattr(model, "fresh", ()))
+    for name, weights in model.named_parameters():
         size = float(weights.detach().square().mean().sqrt())
         scale = max(size, 1e-3) if recipe.optimiser.relative else 1.0
+        scale *= recipe.optimiser.fresh if name.startswith(fresh) else 1.0
         groups.append({"params": [weights], "scale": scale})
     return groups
 
 
 def fingerprint(recipe: Recipe) -> str:
     """What must be equal for a checkpoint to be this recipe's; words and places do not count."""
-    text = recipe.model_dump_json(exclude={"bundle": True, "data": {"root"}}, exclude_defaults=True)
+    text = recipe.model_dump_json(exclude={"bundle": True, "data": {"root", "cache"}}, exclude_defaults=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

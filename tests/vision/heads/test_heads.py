@@ -116,6 +116,8 @@ def test_outputs_are_found_by_name_by_role_and_by_place(manifest: Make, half: Fi
             "'masks' must be 2",
         ),
         ("prototypes", "segment", {"o": (1, 21, 39), "p": (1, 30, 8, 8)}, "'prototypes' must be 32"),
+        ("nanodet_prototypes", "segment", {"o": (1, 22, 66), "p": (1, 9, 8, 8)}, "'prototypes' must be 32"),
+        ("nanodet_prototypes", "segment", {"o": (1, 22, 39), "p": (1, 32, 8, 8)}, "classes.*2 labels"),
         ("deeplab", "segment", {"o": (1, 8, 8, 5)}, "must be 2 x any x any"),
         ("bodypix", "segment", {"segments": (1, 8, 8, 2)}, "'segments' must be any x any x 1"),
     ],
@@ -172,6 +174,7 @@ SHAPES: dict[str, tuple[str, dict[str, tuple[int, ...]]]] = {
     "maskrcnn_torchvision": ("segment", {"boxes": (3, 4), "l": (3,), "s": (3,), "masks": (3, 1, 32, 32)}),
     "maskrcnn_zoo": ("segment", {"boxes": (3, 4), "l": (3,), "s": (3,), "masks": (3, 1, 4, 4)}),
     "prototypes": ("segment", {"o": (1, 21, 39), "p": (1, 32, 8, 8)}),
+    "nanodet_prototypes": ("segment", {"o": (1, 22, 66), "p": (1, 32, 8, 8)}),
     "deeplab": ("segment", {"o": (1, 4, 4, 2)}),
     "bodypix": ("segment", {"segments": (1, 3, 3, 1)}),
 }

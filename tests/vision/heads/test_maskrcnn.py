@@ -123,3 +123,17 @@ def test_prototypes_are_cut_at_the_box(manifest: Make, half: Fit) -> None:
         Ask(),
     )
     assert not isinstance(boxes_only, Segments)
+
+
+def test_nanodet_with_prototypes(manifest: Make, half: Fit) -> None:
+    bank = np.zeros((1, 2, 8, 8), np.float32)
+    bank[0, 0] = 1
+    bank[0, 1, :, 4:] = 2
+    rows = np.zeros((1, 1, 8), np.float32)
+    rows[0, 0] = [0.9, 0.2, 0, 0, 1, 1, 1, -1]  # two scores, four distances in strides, two coefficients
+    options = {"strides": [32], "coefficients": 2, "bins": 1}
+    got = read(manifest("nanodet_prototypes", "segment", options=options), {"r": rows, "p": bank}, half)
+    assert got.detections.xyxy.tolist() == [[0, 0, 64, 64]]
+    assert got.detections.label.tolist() == [0]
+    (mask,) = got.masks
+    assert (mask.left, mask.top, mask.bits.shape) == (0, 0, (64, 32))

@@ -26,6 +26,7 @@ HEADS: dict[str, Reader] = {
     "maskrcnn_torchvision": Reader(maskrcnn.read_torchvision, maskrcnn.MaskRcnnOptions, "segment"),
     "maskrcnn_zoo": Reader(maskrcnn.read_zoo, maskrcnn.MaskRcnnOptions, "segment"),
     "prototypes": Reader(maskrcnn.read_prototypes, maskrcnn.PrototypeOptions, "segment"),
+    "nanodet_prototypes": Reader(maskrcnn.read_nanodet_prototypes, maskrcnn.NanoPrototypeOptions, "segment"),
     "deeplab": Reader(semantic.read_deeplab, semantic.DeepLabOptions, "segment"),
     "bodypix": Reader(semantic.read_bodypix, semantic.BodyPixOptions, "segment"),
 }

@@ -78,6 +78,15 @@ def top_class(columns: Float32, factor: Float32, row_of: Index, need: Need) -> t
     return row_of[good], score[good], label[good]
 
 
+def all_classes(columns: Float32, need: Need) -> tuple[Index, Float32, Int64]:
+    """All pairs of row and label that pass -> (rows, score, label), at most CANDIDATES, strongest first."""
+    row, label = np.nonzero(columns >= max(need.least, 1e-6))
+    score = np.asarray(columns[row, label], np.float32)
+    good = passes(score, label, need)
+    good = good[boxes.strongest(score[good], boxes.CANDIDATES)]
+    return row[good], score[good], label[good].astype(np.int64)
+
+
 def decode_yolox(rows: Float32, picked: Index, fit: Fit, options: GridOptions) -> Float32:
     """The canvas boxes of those rows."""
     cell, raw = cells_of(rows, picked, fit, options.strides), rows[picked, :4]
@@ -152,11 +161,17 @@ class NanoDetOptions(GridOptions):
     """Options of NanoDet-Plus."""
 
     strides: tuple[int, ...] = (8, 16, 32, 64)
-    bins: int = Field(default=8, gt=1, le=64, description="Bins of each of the four distances.")
+    bins: int = Field(
+        default=8, gt=0, le=64, description="Bins of each of the four distances; 1: the distances themselves."
+    )
     offset: float = Field(
         default=0.0, ge=0, le=1, description="Where in its cell a point lies; 0 is the corner."
     )
     logits: bool = Field(default=False, description="The class scores are raw; sigmoid is applied here.")
+    several_labels: bool = Field(
+        default=False,
+        description="A cell may answer with several labels, not only with its best.",
+    )
 
 
 def read_nanodet(outputs: Outputs, fit: Fit, need: Need, options: NanoDetOptions) -> Detections:
@@ -166,15 +181,29 @@ def read_nanodet(outputs: Outputs, fit: Fit, need: Need, options: NanoDetOptions
     right, bottom = softmax expectation * stride, from the point (cell + offset) * stride.
     """
     rows = expect(pick(outputs, options, "rows"), (None, None), "rows")
-    split = rows.shape[1] - 4 * options.bins
-    columns = label_columns(rows[:, :split], need, options, "rows")
+    picked, score, label = choose_nanodet(rows, need, options)
+    xyxy = decode_nanodet(rows, picked, fit, options)
+    return finish(xyxy, score, label, fit, need, agnostic=options.class_agnostic)[0]
+
+
+def choose_nanodet(rows: Float32, need: Need, options: NanoDetOptions) -> tuple[Index, Float32, Int64]:
+    """The rows worth decoding, with the score and label of each; a row may come with several labels."""
+    columns = label_columns(rows[:, : rows.shape[1] - 4 * options.bins], need, options, "rows")
     if options.logits:
         columns = sigmoid(columns)
+    if options.several_labels:
+        return all_classes(columns, need)
     everything = np.arange(len(rows), dtype=np.intp)
-    picked, score, label = top_class(columns, np.ones(len(rows), np.float32), everything, need)
+    return top_class(columns, np.ones(len(rows), np.float32), everything, need)
+
+
+def decode_nanodet(rows: Float32, picked: Index, fit: Fit, options: NanoDetOptions) -> Float32:
+    """The canvas boxes of those rows."""
     cell = cells_of(rows, picked, fit, options.strides)
-    spread = softmax(rows[picked, split:].reshape(-1, 4, options.bins))
-    distance = (spread * np.arange(options.bins, dtype=np.float32)).sum(-1) * cell[:, 2:]
+    distance = rows[picked, rows.shape[1] - 4 * options.bins :]
+    if options.bins > 1:
+        spread = softmax(distance.reshape(-1, 4, options.bins))
+        distance = (spread * np.arange(options.bins, dtype=np.float32)).sum(-1)
+    distance = distance * cell[:, 2:]
     point = (cell[:, :2] + np.float32(options.offset)) * cell[:, 2:]
-    xyxy = np.concatenate([point - distance[:, :2], point + distance[:, 2:]], 1, dtype=np.float32)
-    return finish(xyxy, score, label, fit, need, agnostic=options.class_agnostic)[0]
+    return np.concatenate([point - distance[:, :2], point + distance[:, 2:]], 1, dtype=np.float32)

@@ -7,7 +7,14 @@ from pydantic import Field
 
 from sightline.types import Detections, Fit, Float32, Mask, Prediction, Segments
 from sightline.vision import boxes, masks
-from sightline.vision.heads.grid import GridOptions, choose_yolox, decode_yolox
+from sightline.vision.heads.grid import (
+    GridOptions,
+    NanoDetOptions,
+    choose_nanodet,
+    choose_yolox,
+    decode_nanodet,
+    decode_yolox,
+)
 from sightline.vision.heads.reading import (
     Need,
     Options,
@@ -121,12 +128,41 @@ def read_prototypes(outputs: Outputs, fit: Fit, need: Need, options: PrototypeOp
     found, kept = finish(xyxy, score, label, fit, need, agnostic=options.class_agnostic)
     if not need.masks:
         return found
+    return Segments(found, _from_prototypes(outputs, rows[picked[kept]], found, fit, options))
+
+
+class NanoPrototypeOptions(NanoDetOptions):
+    """Options of NanoDet-Plus with prototype masks."""
+
+    coefficients: int = Field(
+        default=32, gt=0, le=256, description="Mask coefficients at the end of each row."
+    )
+
+
+def read_nanodet_prototypes(
+    outputs: Outputs, fit: Fit, need: Need, options: NanoPrototypeOptions
+) -> Prediction:
+    """As ``prototypes``, the first columns being those of the head ``nanodet``."""
+    rows = expect(pick(outputs, options, "rows"), (None, None), "rows")
+    plain = rows[:, : -options.coefficients]
+    picked, score, label = choose_nanodet(plain, need, options)
+    xyxy = decode_nanodet(plain, picked, fit, options)
+    found, kept = finish(xyxy, score, label, fit, need, agnostic=options.class_agnostic)
+    if not need.masks:
+        return found
+    return Segments(found, _from_prototypes(outputs, rows[picked[kept]], found, fit, options))
+
+
+def _from_prototypes(
+    outputs: Outputs,
+    rows: Float32,
+    found: Detections,
+    fit: Fit,
+    options: PrototypeOptions | NanoPrototypeOptions,
+) -> tuple[Mask, ...]:
+    """The masks that the coefficients at the end of the rows of ``found`` make of the prototypes."""
     bank = expect(pick(outputs, options, "prototypes", 1), (options.coefficients, None, None), "prototypes")
-    weights = np.asarray(rows[picked[kept], -options.coefficients :], np.float32)
-    return Segments(found, _from_prototypes(np.asarray(bank, np.float32), weights, found, fit))
-
-
-def _from_prototypes(bank: Float32, weights: Float32, found: Detections, fit: Fit) -> tuple[Mask, ...]:
+    bank, weights = np.asarray(bank, np.float32), np.asarray(rows[:, -options.coefficients :], np.float32)
     cell = np.array([fit.canvas_width / bank.shape[2], fit.canvas_height / bank.shape[1]] * 2)
     reach = np.array([bank.shape[2], bank.shape[1]] * 2)
     windows = fit.to_canvas(found.xyxy) / cell + (

@@ -9,8 +9,7 @@ from pydantic import Field
 from sightline.errors import ModelFailed
 from sightline.types import Detections, Fit, Float32, Int64
 from sightline.vision import boxes
-from sightline.vision.boxes import Index
-from sightline.vision.heads.grid import top_class
+from sightline.vision.heads.grid import all_classes, top_class
 from sightline.vision.heads.reading import (
     BoxOptions,
     Need,
@@ -123,7 +122,7 @@ def read_detr(outputs: Outputs, fit: Fit, need: Need, options: DetrOptions) -> D
     logits = np.asarray(expect(pick(outputs, options, "logits"), (None, None), "logits"), np.float32)
     raw = expect(pick(outputs, options, "boxes", 1), (len(logits), 4), "boxes")
     if options.activation == "sigmoid":
-        query, score, label = _pairs(label_columns(sigmoid(logits), need, options, "logits"), need)
+        query, score, label = all_classes(label_columns(sigmoid(logits), need, options, "logits"), need)
     else:
         probability = softmax(logits)
         if options.background == "last":
@@ -133,15 +132,6 @@ def read_detr(outputs: Outputs, fit: Fit, need: Need, options: DetrOptions) -> D
         query, score, label = top_class(columns, one, np.arange(len(columns), dtype=np.intp), need)
     xyxy = on_canvas(np.asarray(raw[query], np.float32), fit, "cxcywh", "fraction")
     return _best(xyxy, score, label, fit, need)
-
-
-def _pairs(columns: Float32, need: Need) -> tuple[Index, Float32, Int64]:
-    """All (query, class) pairs that pass, at most CANDIDATES, strongest first."""
-    flat = columns.reshape(-1)
-    label = np.arange(len(flat), dtype=np.int64) % columns.shape[1]
-    pairs = passes(flat, label, need)
-    pairs = pairs[boxes.strongest(flat[pairs], boxes.CANDIDATES)]
-    return pairs // columns.shape[1], flat[pairs], label[pairs]
 
 
 class UltraFaceOptions(BoxOptions):
