@@ -15,7 +15,10 @@ from sightline.manifest import Manifest
 from sightline.training.recipe import Recipe
 from sightline.training.subjects import subject_of
 
-_SHOWN = ("AP", "AP50", "AP75", "AR100", "AP_small", "AP_medium", "AP_large", "top1", "top5")
+_SHOWN = (
+    *("AP", "AP50", "AP75", "AR100", "AP_small", "AP_medium", "AP_large", "mask_AP", "mask_AP50"),
+    *("top1", "top5"),
+)
 _EXPLAINED = (
     "Judged through the served pipeline (boxes by the reference COCO implementation), in percent. Brackets "
     "are 95 % bootstrap intervals over pictures; those of AP lean upwards, so compare models on the same "
@@ -33,16 +36,24 @@ class Judgement:
 
 
 def write_card(
-    plan: Recipe, manifest: Manifest, log: Sequence[Mapping[str, Any]], judged: Sequence[Judgement]
+    plan: Recipe,
+    manifest: Manifest,
+    log: Sequence[Mapping[str, Any]],
+    judged: Sequence[Judgement],
+    *,
+    measured: str = "",
 ) -> str:
-    """Markdown. Every figure in it was measured; nothing is said that is not known."""
+    """Markdown. Every figure in it was measured; nothing is said that is not known.
+
+    ``measured`` stands in for the figures of ``judged`` where a task is judged in another way.
+    """
     parts = (
         f"# {manifest.title or manifest.name}, version {manifest.version}",
         manifest.description or f"A model for the task {manifest.task!r}.",
         _what(plan, manifest),
         "## Data\n\n" + _list(plan.bundle.data, "The recipe does not describe its data."),
         "## Training\n\n" + _training(plan, manifest, log),
-        "## Measured\n\n" + _measured(judged),
+        "## Measured\n\n" + (measured or _measured(judged)),
         "## Limits\n\n" + _list(plan.bundle.limits, "Nobody has written down its limits yet."),
     )
     return "\n\n".join(parts) + "\n"
@@ -88,7 +99,8 @@ def _what(plan: Recipe, manifest: Manifest) -> str:
     return _list(
         (
             f"Task: {manifest.task}, {len(manifest.labels)} labels.",
-            f"Input: {plan.input.color}, {plan.input.width} x {plan.input.height}, {plan.input.resize}.",
+            f"Input: {plan.input.color}, {plan.input.width} x {plan.input.height}, {plan.input.resize}"
+            + (f"; also {', '.join(map(str, plan.input.sizes))} square." if plan.input.sizes else "."),
             f"Licence of the weights: {manifest.licence}.",
             f"Start: {manifest.initialisation}.",
             f"Origin: {manifest.origin or 'trained by Sightline'}.",
@@ -132,7 +144,8 @@ def _figures(judged: Sequence[Judgement]) -> str:
     lines = [f"| model | data set | pictures | {' | '.join(names)} |", "|---|---|---|" + "---|" * len(names)]
     for item in judged:
         figures = " | ".join(str(item.report.figures.get(name, "")) for name in names)
-        lines.append(f"| {item.model} | {item.report.dataset} | {item.report.pictures} | {figures} |")
+        size = f" at {item.report.size}" if item.report.size else ""
+        lines.append(f"| {item.model}{size} | {item.report.dataset} | {item.report.pictures} | {figures} |")
     return "\n".join(lines)
 
 

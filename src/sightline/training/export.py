@@ -18,7 +18,6 @@ from sightline.training.recipe import Recipe, load_recipe
 from sightline.training.run import fingerprint
 from sightline.training.subjects import subject_of
 
-
 SIZE_STEP = 32
 """Pixels between the sizes that a graph with free sizes takes."""
 
@@ -89,14 +88,12 @@ def as_served(network: nn.Module) -> nn.Module:
 def manifest_of(plan: Recipe, labels: tuple[str, ...], metrics: dict[str, Any]) -> Manifest:
     """The manifest that a recipe promises, without digest and size."""
     words = plan.bundle
-    task = subject_of(plan).task or plan.task
-    assert task != "features"  # nothing is served under that word
     return Manifest(
         name=plan.name,
         version=plan.version,
         title=words.title,
         description=words.description,
-        task=task,
+        task=subject_of(plan).task(plan),
         labels=labels,
         input=plan.input,
         head=subject_of(plan).head(plan),

@@ -54,5 +54,5 @@ class Subject(Generic[R]):
     """Who reads them."""
     loss: Callable[[R], str]
     """What the loss is made of, as one sentence for the card."""
-    task: Task | None = None
-    """What the bundle is served as, where that is not the recipe's own word."""
+    task: Callable[[R], Task]
+    """What the bundle is served as."""

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,24 @@ def release(
             bundles["the start"] = _start(plan, manifest.labels, Path(place) / "start")
         judged = [
             Judgement(name, report)
-            for path in sets
-            for name, report in _judge(bundles, path, Path(place), rules)
+            for place_in_list, path in enumerate(sets)
+            for size in _sizes(plan, everything=place_in_list == 0)
+            for name, report in _judge(bundles, path, Path(place), replace(rules or Rules(), size=size))
         ]
     ours = [item.report for item in judged if item.model == manifest.name]
     complete = manifest.model_copy(update={"metrics": metrics_of(ours)})
     seal(folder, complete, write_card(plan, complete, read_log(out), judged))
     return judged
+
+
+def _sizes(plan: Recipe, *, everything: bool) -> tuple[int | None, ...]:
+    """The usual size first; all of them on the first set."""
+    usual = plan.input.width
+    return (
+        (usual, *(size for size in plan.input.sizes if size != usual and everything))
+        if plan.input.sizes
+        else (None,)
+    )
 
 
 def _renamed(folder: Path, manifest: Manifest, copy: Path) -> Path:
@@ -76,7 +88,7 @@ def _start(plan: Recipe, labels: tuple[str, ...], folder: Path) -> Path:
 
 
 def _judge(
-    bundles: Mapping[str, Path], path: Path, place: Path, rules: Rules | None
+    bundles: Mapping[str, Path], path: Path, place: Path, rules: Rules
 ) -> Iterator[tuple[str, Report]]:
     for name, folder in bundles.items():
         with _road(place, folder) as (road, reference):

@@ -21,4 +21,5 @@ CLASSIFY: Subject[ClassifyRecipe] = Subject(
     outputs=lambda _: ("scores",),
     head=lambda _: Head(kind="softmax", options={"outputs": {"scores": "scores"}}),
     loss=_loss,
+    task=lambda _: "classify",
 )

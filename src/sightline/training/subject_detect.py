@@ -57,4 +57,5 @@ DETECT: Subject[DetectRecipe] = Subject(
     outputs=lambda recipe: ("rows", "prototypes") if recipe.network.prototypes else ("rows",),
     head=_head,
     loss=_words,
+    task=lambda recipe: "segment" if recipe.network.prototypes else "detect",
 )

@@ -3,6 +3,7 @@
 from sightline.errors import BadOption
 from sightline.manifest import Head
 from sightline.training.distil import FeatureLesson, build
+from sightline.training.halving import rounded
 from sightline.training.lesson import Subject
 from sightline.training.models.mobilenet_v2 import CLASSES
 from sightline.training.recipe_features import FeatureRecipe
@@ -27,12 +28,12 @@ FEATURES: Subject[FeatureRecipe] = Subject(
     labels=labels_of,
     network=lambda recipe, _: build(recipe),
     start=lambda recipe: recipe.network.start,
-    served=lambda _, network: Answers(network),
+    served=lambda _, network: Answers(rounded(network)),
     outputs=lambda _: OUTPUTS,
     head=lambda _: Head(kind="logits", options={"outputs": {"scores": "logits"}, "first_label": 1}),
     loss=lambda recipe: (
         f"standardised features as the start's x {recipe.loss.features:g}, softened classes as the start's "
         f"x {recipe.loss.logits:g}"
     ),
-    task="classify",
+    task=lambda _: "classify",
 )
