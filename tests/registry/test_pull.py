@@ -84,6 +84,12 @@ class Hub:
                 while True:
                     self.wfile.write(DATA)
 
+            def do_page(self) -> None:
+                """A page of words for everything, and not how long it is."""
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"<p>Sign in to go on.</p>" * 1000)
+
             def do_short(self) -> None:
                 self._send(DATA[:-1])
 
@@ -195,6 +201,40 @@ def test_whatever_lies_there_the_end_is_right(hub: Hub, tmp_path: Path, behaviou
 def test_a_bad_place_is_left_for_the_next_one(hub: Hub, tmp_path: Path, bad: str) -> None:
     file, settings = _ask(hub, tmp_path, bad, "good")
     assert download(file, settings).read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    "bad", ["wrong", "page", "long", "endless", "short", "missing", "gzip", "otherrange"]
+)
+def test_a_wrong_place_costs_nothing_of_what_is_there(hub: Hub, tmp_path: Path, bad: str) -> None:
+    file, settings = _ask(hub, tmp_path, bad, "good")
+    folder = tmp_path / "cache" / "downloads"
+    folder.mkdir(parents=True)
+    (folder / f"{file.sha256}.part").write_bytes(DATA[:200_000])
+    assert download(file, settings).read_bytes() == DATA
+    assert hub.ranges[-1] == "bytes=200000-"
+
+
+def test_a_place_without_ranges_brings_the_beginning_again(hub: Hub, tmp_path: Path) -> None:
+    file, settings = _ask(hub, tmp_path, "norange")
+    folder = tmp_path / "cache" / "downloads"
+    folder.mkdir(parents=True)
+    (folder / f"{file.sha256}.part").write_bytes(DATA[:200_000])
+    seen: list[int] = []
+    assert download(file, settings, lambda done, _total: seen.append(done)).read_bytes() == DATA
+    assert min(seen) > 200_000
+    assert hub.asked == 1
+
+
+def test_what_is_there_stays_while_the_right_place_is_down(hub: Hub, tmp_path: Path) -> None:
+    file, settings = _ask(hub, tmp_path, "page", "broken")
+    folder = tmp_path / "cache" / "downloads"
+    folder.mkdir(parents=True)
+    part = folder / f"{file.sha256}.part"
+    part.write_bytes(DATA[:200_000])
+    with pytest.raises(FetchRefused, match=r"begins otherwise.*It answered 503"):
+        download(file, settings)
+    assert part.read_bytes() == DATA[:200_000]
 
 
 def test_a_redirect_inside_the_hub_is_followed(hub: Hub, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ _MB = 1 << 20
 
 
 class _WrongFileError(FetchRefused):
-    """A place that does not have the file; asking it again is useless."""
+    """A place that does not have the file, or what is here is not its beginning: no use asking again."""
 
 
 @dataclass(slots=True)
@@ -42,19 +42,24 @@ class _Job:
     allowed: frozenset[str]
     tell: Progress
     have: int = 0
+    kept: int = 0
+    """What was there before the present place was asked: it is not lost to a place that has another file."""
+    doubtful: bool = False
+    """Whether what was there seems to be wrong itself: a place sent the rest, and the whole is not right."""
 
-    def restart(self) -> None:
-        """Throw away what came so far."""
-        self.part.seek(0)
+    def back(self, to: int) -> None:
+        """Throw away what came after the first ``to`` bytes."""
+        self.part.seek(to)
         self.part.truncate()
-        self.have = 0
+        self.have = to
 
 
 def download(file: File, settings: Settings, progress: Progress | None = None) -> Path:
     """The file on this disk, downloaded if it is not there yet.
 
-    Every place is tried in turn; a connection that breaks is taken up where it stopped. What does
-    not have the right size and SHA-256 is thrown away.
+    Every place is tried in turn; a connection that breaks is taken up where it stopped. A place that has
+    another file costs nothing of what was there before. What does not have the right size and SHA-256 is
+    thrown away.
 
     Raises:
         FetchRefused: No place gave the right file; the message says what each one did.
@@ -80,33 +85,44 @@ def download(file: File, settings: Settings, progress: Progress | None = None) -
 
 
 def _from_any(job: _Job) -> None:
-    failures = []
-    for url in job.file.urls:
-        try:
-            _from_one(url, job)
-        except FetchRefused as error:
-            failures.append(f"{parse(url).host}: {error.message}")
-        else:
-            return
+    failures = _from_each(job)
+    wrong = all(isinstance(error, _WrongFileError) for error in failures.values())
+    if failures and job.have and (job.doubtful or wrong):  # then it is the beginning that is wrong
+        job.back(0)
+        failures = _from_each(job)
+    if not failures:
+        return
+    told = " ".join(f"{parse(url).host}: {error.message}" for url, error in failures.items())
     raise FetchRefused(
-        f"{job.file.name} could not be downloaded. {' '.join(failures)}",
+        f"{job.file.name} could not be downloaded. {told}",
         next_step="Try again later (it goes on where it stopped), set `mirrors` to a place that has it, "
         "or download it yourself and use `sightline models import`.",
     )
 
 
+def _from_each(job: _Job) -> dict[str, FetchRefused]:
+    """Ask one place after the other; what each did wrong, or nothing when the file is whole."""
+    failures: dict[str, FetchRefused] = {}
+    for url in job.file.urls:
+        try:
+            _from_one(url, job)
+        except FetchRefused as error:
+            failures[url] = error
+        else:
+            return {}
+    return failures
+
+
 def _from_one(url: str, job: _Job) -> None:
     """All bytes from one place, however often it breaks off, and the proof that they are right."""
     cuts = 0
-    inherited = job.have > 0
+    job.kept = job.have
     while True:
         before = job.have
         try:
             if job.have < job.file.bytes:
                 _take(url, job)
-            if _is_right(job, inherited=inherited):
-                return
-            inherited = False
+            _prove(job)
         except _WrongFileError:
             raise
         except FetchRefused:
@@ -114,15 +130,17 @@ def _from_one(url: str, job: _Job) -> None:
             if cuts >= CUTS_MAX:
                 raise
             time.sleep(0.1 * 4**cuts)
+        else:
+            return
 
 
 def _take(url: str, job: _Job) -> None:
     headers = {"Range": f"bytes={job.have}-"} if job.have else {}
     with open_stream(url, headers=headers, allowed=job.allowed) as stream:
-        _check_answer(stream, job)
-        for chunk in stream.chunks():
+        known = _check_answer(stream, job)
+        for chunk in _behind(stream.chunks(), job, known):
             if job.have + len(chunk) > job.file.bytes:
-                job.restart()
+                job.back(job.kept)
                 raise _WrongFileError(f"It sends more than {job.file.bytes} bytes.")
             job.part.write(chunk)
             job.have += len(chunk)
@@ -132,35 +150,43 @@ def _take(url: str, job: _Job) -> None:
         raise FetchRefused(f"It stopped after {job.have} of {job.file.bytes} bytes.")
 
 
-def _check_answer(stream: Stream, job: _Job) -> None:
-    """Make sure that what comes next belongs behind what is there."""
-    if stream.status in (408, 416, 425, 429) or stream.status >= 500:
-        if stream.status == 416:
-            job.restart()
+def _behind(chunks: Iterator[bytes], job: _Job, known: int) -> Iterator[bytes]:
+    """What comes after the first ``known`` bytes; these must be what is there."""
+    job.part.flush()
+    with Path(job.part.name).open("rb") as there:
+        for chunk in chunks:
+            again = chunk[:known]
+            known -= len(again)
+            if again and there.read(len(again)) != again:
+                raise _WrongFileError("It has a file that begins otherwise.")
+            if fresh := chunk[len(again) :]:
+                yield fresh
+
+
+def _check_answer(stream: Stream, job: _Job) -> int:
+    """Make sure that the answer belongs to the file; how much it brings again of what is there."""
+    if stream.status in (408, 425, 429) or stream.status >= 500:
         raise FetchRefused(f"It answered {stream.status}.")
     if stream.status not in (200, 206):
         raise _WrongFileError(f"It answered {stream.status}.")
     if stream.headers.get("content-encoding", "identity").lower() not in ("", "identity"):
         raise _WrongFileError("It compressed the file although it was asked not to.")
-    if stream.status == 200 or not stream.headers.get("content-range", "").startswith(f"bytes {job.have}-"):
-        if stream.status == 206:
-            job.restart()
-            raise FetchRefused("It sent another part than it was asked for.")
-        job.restart()  # it knows no ranges
-    if stream.length is not None and stream.length != job.file.bytes - job.have:
-        raise _WrongFileError(
-            f"It announces {job.have + stream.length} bytes, the file has {job.file.bytes}."
-        )
+    whole = stream.status == 200  # also where it knows no ranges
+    if not whole and not stream.headers.get("content-range", "").startswith(f"bytes {job.have}-"):
+        raise _WrongFileError("It sent another part than it was asked for.")
+    before = 0 if whole else job.have
+    if stream.length is not None and stream.length != job.file.bytes - before:
+        raise _WrongFileError(f"It announces {before + stream.length} bytes, the file has {job.file.bytes}.")
+    return job.have if whole else 0
 
 
-def _is_right(job: _Job, *, inherited: bool) -> bool:
-    """Compare the SHA-256. What an earlier try left may have been wrong: then once more from the start."""
+def _prove(job: _Job) -> None:
+    """Compare the SHA-256."""
     job.part.flush()
     if file_sha256(Path(job.part.name)) == job.file.sha256:
-        return True
-    job.restart()
-    if inherited:
-        return False
+        return
+    job.doubtful = job.doubtful or job.kept > 0
+    job.back(job.kept)
     raise _WrongFileError(f"It sent {job.file.bytes} bytes with another SHA-256.")
 
 
