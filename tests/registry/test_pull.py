@@ -271,6 +271,16 @@ def test_no_room_is_said_before_anything_is_sent(hub: Hub, tmp_path: Path) -> No
     assert hub.asked == 0
 
 
+def test_a_disk_that_fills_is_said_to_be_full(hub: Hub, tmp_path: Path) -> None:
+    """``/dev/full`` takes a write as a full disk does."""
+    file, settings = _ask(hub, tmp_path, "good")
+    folder = tmp_path / "cache" / "downloads"
+    folder.mkdir(parents=True)
+    (folder / f"{file.sha256}.part").symlink_to("/dev/full")
+    with pytest.raises(StorageFull, match="no room to download"):
+        download(file, settings)
+
+
 def test_two_downloads_of_one_file_do_not_mix(hub: Hub, tmp_path: Path) -> None:
     file, settings = _ask(hub, tmp_path, "good")
     folder = tmp_path / "cache" / "downloads"

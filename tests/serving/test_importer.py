@@ -285,6 +285,40 @@ def test_a_path_that_is_not_there(tmp_path: Path, registry: Registry, settings: 
         import_model(Path("a\0b"), registry, settings)
 
 
+@pytest.mark.parametrize("kind", ["file", "folder", "zip"])
+def test_a_disk_that_fills_while_copying_is_said_to_be_full(
+    tmp_path: Path, registry: Registry, settings: Settings, kind: str
+) -> None:
+    """``/dev/full`` takes a write as a full disk does."""
+    (tmp_path / "toy").mkdir()
+    source = tiny(tmp_path / "toy" / "model.onnx")
+    if kind == "folder":
+        source = source.parent
+    if kind == "zip":
+        source = Path(shutil.make_archive(str(tmp_path / "toy"), "zip", source.parent))
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "model.onnx").symlink_to("/dev/full")
+    with pytest.raises(StorageFull, match="no room to copy"):
+        sources.collect(source, target)
+
+
+def test_a_disk_that_fills_later_is_said_to_be_full_too(
+    tmp_path: Path, registry: Registry, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = importer._write
+
+    def full(folder: Path, *rest: Any) -> None:
+        (folder / "model.json").symlink_to("/dev/full")
+        write(folder, *rest)
+
+    monkeypatch.setattr(importer, "_write", full)
+    path = tiny(tmp_path / "toy.onnx")
+    with pytest.raises(StorageFull, match=r"no room to import 'toy\.onnx'.*nothing has changed"):
+        import_model(path, registry, settings, task="classify", labels=["a", "b", "c"], name="toy")
+    assert [left.name for left in registry.root.iterdir()] == []
+
+
 def test_no_room_is_said_at_once(tmp_path: Path, registry: Registry) -> None:
     settings = Settings(data_dir=str(registry.root.parent), disk_reserve_mb=1 << 40)
     with pytest.raises(StorageFull):

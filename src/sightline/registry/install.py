@@ -1,6 +1,5 @@
 """Putting a bundle on the shelf: copy, prove, sync, rename. Nothing else writes there."""
 
-import errno
 import os
 import re
 import shutil
@@ -9,8 +8,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from sightline.errors import ModelRefused, StorageFull
+from sightline.errors import ModelRefused
 from sightline.registry.bundle import CARD_FILE, MANIFEST_FILE, MODEL_FILE, Bundle, is_regular, read_bundle
+from sightline.registry.room import room_for_it
 
 ACTIVE_FILE = "ACTIVE"
 INCOMING = ".incoming-"
@@ -37,13 +37,17 @@ def install(folder: Path, root: Path, taken: Mapping[str, Bundle]) -> str:
         )
     home = root / bundle.name
     try:
-        home.mkdir(parents=True, exist_ok=True)
-        sweep(root)
-        if old is None:
-            _copy(bundle, home / bundle.version, root)
-        write_text(home / ACTIVE_FILE, bundle.version)
+        with room_for_it(f"store {bundle.reference} ({bundle.size / 1e6:.0f} MB)"):
+            home.mkdir(parents=True, exist_ok=True)
+            sweep(root)
+            if old is None:
+                _copy(bundle, home / bundle.version, root)
+            write_text(home / ACTIVE_FILE, bundle.version)
     except OSError as error:
-        raise _no_room(error, bundle) from error
+        raise ModelRefused(
+            f"{bundle.reference} could not be stored: {error.strerror}.",
+            next_step="Check the data folder's permissions and disk.",
+        ) from error
     return bundle.reference
 
 
@@ -134,15 +138,3 @@ def drop(folder: Path, root: Path) -> None:
 
 def _same(old: Bundle, new: Bundle) -> bool:
     return old.manifest == new.manifest and old.size == new.size
-
-
-def _no_room(error: OSError, bundle: Bundle) -> Exception:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageFull(
-            f"There is no room for {bundle.reference} ({bundle.size / 1e6:.0f} MB); nothing has changed.",
-            next_step="Free some disk space and import it again.",
-        )
-    return ModelRefused(
-        f"{bundle.reference} could not be stored: {error.strerror}.",
-        next_step="Check the data folder's permissions and disk.",
-    )

@@ -20,6 +20,7 @@ from sightline.outbound import Stream, open_stream
 from sightline.outbound.address import allow_list, parse
 from sightline.registry.bundle import file_sha256, is_regular
 from sightline.registry.catalogue import File
+from sightline.registry.room import room_for_it
 from sightline.settings import Settings
 
 Progress = Callable[[int, int], None]
@@ -76,7 +77,7 @@ def download(file: File, settings: Settings, progress: Progress | None = None) -
     if shutil.disk_usage(folder).free < file.bytes + settings.disk_reserve_mb * _MB:
         raise StorageFull(f"There is no room to download {file.name} ({file.bytes / _MB:.0f} MB).")
     path = whole.with_suffix(".part")
-    with _open_part(path, file) as part:
+    with room_for_it(f"download {file.name} ({file.bytes / _MB:.0f} MB)"), _open_part(path, file) as part:
         job = _Job(file, part, _allowed(file, settings), tell, have=path.stat().st_size)
         _from_any(job)
         part.flush()

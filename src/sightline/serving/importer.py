@@ -15,6 +15,7 @@ from sightline.errors import ModelRefused, NotFound, StorageFull
 from sightline.manifest import Manifest
 from sightline.registry import CARD_FILE, MANIFEST_FILE, Bundle, Registry, file_sha256, read_bundle
 from sightline.registry.install import INCOMING
+from sightline.registry.room import room_for_it
 from sightline.runtime.facts import Facts
 from sightline.runtime.inspect import inspect_file
 from sightline.sandbox import ChildDied, ChildTimeout, Limits, run_once
@@ -53,7 +54,8 @@ def import_model(source: Path, registry: Registry, settings: Settings, **hints: 
     size = source.stat().st_size if source.is_file() else 0
     if not room_for(registry.root, 2 * size, settings.disk_reserve_mb * _MB):
         raise StorageFull(f"There is no room to import {source.name!r} ({size / _MB:.0f} MB).")
-    with tempfile.TemporaryDirectory(prefix=f"{INCOMING}import-", dir=registry.root) as place:
+    full = room_for_it(f"import {source.name!r} ({size / _MB:.0f} MB)")
+    with full, tempfile.TemporaryDirectory(prefix=f"{INCOMING}import-", dir=registry.root) as place:
         collected = collect(source, Path(place))
         facts, manifest, proposals = _describe(collected, known)
         if known.version is None and not collected.has_manifest:

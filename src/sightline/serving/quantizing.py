@@ -11,11 +11,14 @@ from pathlib import Path
 from sightline.errors import BadOption, InputError, NotFound
 from sightline.manifest import Manifest
 from sightline.registry import CARD_FILE, MANIFEST_FILE, MODEL_FILE, Bundle, Registry
+from sightline.registry.room import room_for_it
 from sightline.runtime.engine import Tensor
 from sightline.runtime.quantize import HELD_OUT, Quantised, quantize
 from sightline.serving.decoder import Decoder
 from sightline.serving.importer import import_model
 from sightline.settings import Settings
+
+_QUANTISED = ", quantised to int8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +43,15 @@ def make_smaller(
         NotFound: No such model.
         BadOption: Too few pictures, or a name that is taken by something else.
         ModelRefused, ModelFailed: It is quantised already, or int8 differs too much.
+        StorageFull: No room for it.
     """
     registry = Registry(settings)
     source = registry.resolve(reference)
     _check_free(registry, source, name)
     tell("Reading the calibration pictures")
     tensors = _tensors(source.manifest, pictures, settings)
-    with tempfile.TemporaryDirectory(prefix="sightline-int8-") as place:
+    full = room_for_it(f"write an int8 version of {source.reference}")
+    with full, tempfile.TemporaryDirectory(prefix="sightline-int8-") as place:
         folder = Path(place) / name
         folder.mkdir()
         made = quantize(source.model_path, folder / MODEL_FILE, tensors, source.manifest, tell)
@@ -61,11 +66,23 @@ def _check_free(registry: Registry, source: Bundle, name: str) -> None:
             f"The int8 model needs a name of its own, not {name!r}.", next_step=f"As in --name {name}-int8."
         )
     try:
-        taken = registry.find(name)
+        taken = registry.versions(name)
     except NotFound:
         return
-    if taken.bundled:
+    if any(bundle.bundled for bundle in taken):
         raise BadOption(f"{name} ships with Sightline.", next_step="Choose another name.")
+    other = next((bundle for bundle in taken if not _is_made_from(source, bundle)), None)
+    if other is not None:
+        raise BadOption(
+            f"{other.reference} is another model, not an int8 version of {source.name}.",
+            next_step=f"Choose another name with --name, or remove it: sightline models remove {name}.",
+        )
+
+
+def _is_made_from(source: Bundle, bundle: Bundle) -> bool:
+    """Whether a bundle is what this module made of some version of the source."""
+    said = bundle.manifest.initialisation
+    return said.startswith(f"{source.name}@") and _QUANTISED in said
 
 
 def _tensors(manifest: Manifest, pictures: Iterable[bytes], settings: Settings) -> list[Tensor]:
@@ -91,7 +108,7 @@ def _describe(folder: Path, source: Bundle, name: str, made: Quantised, pictures
             "sha256": "",
             "bytes": 0,
             "created": "",
-            "initialisation": f"{source.reference}, quantised to int8 with {pictures} calibration pictures",
+            "initialisation": f"{source.reference}{_QUANTISED} with {pictures} calibration pictures",
             "metrics": {
                 "agreement": {"alike": made.chosen.alike, "distance": round(made.chosen.distance, 4)}
             },

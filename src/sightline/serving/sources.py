@@ -18,6 +18,7 @@ from sightline.registry.bundle import (
     MODEL_BYTES_MAX,
     MODEL_FILE,
 )
+from sightline.registry.room import room_for_it
 
 LIMITS = {MODEL_FILE: MODEL_BYTES_MAX, MANIFEST_FILE: MANIFEST_BYTES_MAX, CARD_FILE: CARD_BYTES_MAX}
 MEMBERS_MAX = 1000
@@ -73,6 +74,7 @@ def collect(source: Path, folder: Path) -> Collected:
     Raises:
         NotFound: There is nothing at this path.
         ModelRefused: It is no ONNX file, bundle folder or bundle zip, or leaves the limits.
+        StorageFull: No room for the copy.
     """
     try:
         mode = source.stat().st_mode
@@ -205,7 +207,7 @@ def _copy(source: Path, target: Path, limit: int) -> None:
 def _write(stream: IO[bytes], target: Path, limit: int) -> None:
     """Copy at most ``limit`` bytes: what an archive claims about a size is only a claim."""
     left = limit
-    with target.open("wb") as writer:
+    with room_for_it(f"copy {target.name}"), target.open("wb") as writer:
         while chunk := stream.read(_CHUNK):
             left -= len(chunk)
             if left < 0:
