@@ -306,6 +306,21 @@ def test_a_quiet_model_is_measured_and_takes_the_winner(
         assert top(road, "blue") == "blue"
 
 
+def test_a_model_that_was_dropped_while_it_was_measured_stays_dropped(
+    road: Road, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = road.pool.get()
+
+    def drop_and_choose(*_: object) -> Choice:
+        road.pool._loaded.clear()  # as when others take the memory
+        return Choice(Plan(threads=2, batch=4), "Because the test says so.", ())
+
+    monkeypatch.setattr(choose, "choose", drop_and_choose)
+    road.pool._tune_one(item)
+    assert road.pool.loaded() == []
+    item.batcher.close()
+
+
 def test_whoever_holds_a_dropped_model_is_answered_by_it_loaded_again(road: Road) -> None:
     road.pool.get().batcher.close()
     road.pool._loaded.clear()

@@ -170,12 +170,16 @@ class ModelPool:
         )
         return LoadedModel(bundle, engine, batcher, choice, size, {bundle.manifest.input.width})
 
-    def _admit(self, key: str, loaded: LoadedModel) -> None:
-        """Put a model in its place and let the least recently used ones go, down to the budget."""
+    def _admit(self, key: str, loaded: LoadedModel, instead: LoadedModel | None = None) -> None:
+        """Put a model in its place and let the least recently used ones go, down to the budget.
+
+        ``instead``: only if this one still has the place; it may have been dropped while the new one loaded.
+        """
         with self._lock:
-            stopped = self._stop.is_set()
-            leaving = [loaded] if stopped else [old] if (old := self._loaded.get(key)) else []
-            if not stopped:
+            old = self._loaded.get(key)
+            unwanted = self._stop.is_set() or (instead is not None and old is not instead)
+            leaving = [loaded] if unwanted else [old] if old else []
+            if not unwanted:
                 self._loaded[key] = loaded
                 self._failed.pop(key, None)
                 leaving += self._surplus(loaded)
@@ -232,7 +236,7 @@ class ModelPool:
             if choice.plan == item.choice.plan:
                 item.choice = choice
                 return
-            self._admit(_key(bundle), self._load(bundle, choice))
+            self._admit(_key(bundle), self._load(bundle, choice), instead=item)
         except (SightlineError, OSError) as error:
             _log.warning("%s stays on %s: %s", bundle.reference, item.choice.plan.describe(), error)
 
