@@ -5,6 +5,9 @@ from typing import Any
 
 from sightline.types import ModelRef, Task
 
+_MOST_CROSSED = 20
+"""With more classes than these, the confusion matrix is no table that anybody reads."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -71,4 +74,16 @@ class Report:
             for row in self.classes:
                 values = " | ".join(f"{100 * row.figures[name]:.1f}" for name in names)
                 lines.append(f"| {row.label} | {row.count} | {values} |")
+        if self.confusion and len(self.classes) <= _MOST_CROSSED:
+            lines += ["", *self.crossings()]
         return "\n".join(lines) + "\n"
+
+    def crossings(self) -> list[str]:
+        """The confusion matrix as lines of Markdown: a line per truth, a column per first answer."""
+        names = [row.label for row in self.classes]
+        head = f"| truth \\ answer | {' | '.join(names)} | other |"
+        rows = (
+            f"| {name} | {' | '.join(map(str, counts))} |"
+            for name, counts in zip(names, self.confusion, strict=True)
+        )
+        return [head, "|---|" + "---|" * (len(names) + 1), *rows]

@@ -19,12 +19,13 @@ _SHOWN = (
     *("AP", "AP50", "AP75", "AR100", "AP_small", "AP_medium", "AP_large", "mask_AP", "mask_AP50"),
     *("top1", "top5"),
 )
-_EXPLAINED = (
-    "Judged through the served pipeline (boxes by the reference COCO implementation), in percent. Brackets "
-    "are 95 % bootstrap intervals over pictures; those of AP lean upwards, so compare models on the same "
-    "pictures only. ONNX Runtime fp32, scores from 0.01; another engine or precision may differ in the last "
-    "digit."
+_BY_CLASS = ("", ".")
+_BY_BOX = (
+    " (boxes by the reference COCO implementation)",
+    "; those of AP lean upwards, so compare models on the same pictures only.",
 )
+"""Who judges, and what to know about the intervals."""
+_OPTIMISERS = {"adamw": "AdamW", "muon": "Muon for kernels, Nesterov momentum for the rest"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ def write_card(
         "## Data\n\n" + _list(plan.bundle.data, "The recipe does not describe its data."),
         "## Training\n\n" + _training(plan, manifest, log),
         "## Measured\n\n" + (measured or _measured(judged)),
+        *_notes(plan),
         "## Limits\n\n" + _list(plan.bundle.limits, "Nobody has written down its limits yet."),
     )
     return "\n\n".join(parts) + "\n"
@@ -116,6 +118,7 @@ def _training(plan: Recipe, manifest: Manifest, log: Sequence[Mapping[str, Any]]
     lines = [
         f"Command: `sightline train {name}` (recipe `training/recipes/{name}.toml`, seed {plan.seed}).",
         f"{options.epochs} epochs, batches of {options.batch}, peak rate {options.rate:g}{unit}, cosine.",
+        f"Optimiser: {_OPTIMISERS[options.kind]}.",
         f"Weights averaged over time ({options.average:g}).",
         f"Loss: {subject_of(plan).loss(plan)}.",
     ]
@@ -127,8 +130,8 @@ def _training(plan: Recipe, manifest: Manifest, log: Sequence[Mapping[str, Any]]
 def _measured(judged: Sequence[Judgement]) -> str:
     if not judged:
         return "Not measured yet: run `sightline evaluate`."
-    parts = [_EXPLAINED, _figures(judged)]
     ours = judged[0].report
+    parts = [_explained(ours), _figures(judged)]
     if len(ours.classes) > 1:
         names = list(ours.classes[0].figures)
         rows = [f"| label | count | {' | '.join(names)} |", "|---|---|" + "---|" * len(names)]
@@ -136,7 +139,22 @@ def _measured(judged: Sequence[Judgement]) -> str:
             values = " | ".join(f"{100 * value:.1f}" for value in row.figures.values())
             rows.append(f"| {row.label} | {row.count} | {values} |")
         parts += [f"Per label on {ours.dataset} (figures of rare labels are noise):", "\n".join(rows)]
+        if ours.confusion:
+            parts += [f"What is taken for what on {ours.dataset}:", "\n".join(ours.crossings())]
     return "\n\n".join(parts)
+
+
+def _explained(report: Report) -> str:
+    judge, caution = _BY_CLASS if report.task == "classify" else _BY_BOX
+    return (
+        f"Judged through the served pipeline{judge}, in percent. Brackets are 95 % bootstrap intervals "
+        f"over pictures{caution} ONNX Runtime fp32, scores from 0.01; another engine or precision "
+        "may differ in the last digit."
+    )
+
+
+def _notes(plan: Recipe) -> tuple[str, ...]:
+    return ("## Notes\n\n" + _list(plan.bundle.notes, ""),) if plan.bundle.notes else ()
 
 
 def _figures(judged: Sequence[Judgement]) -> str:

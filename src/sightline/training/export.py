@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sightline.errors import ModelRefused, NotFound
 from sightline.manifest import Manifest
@@ -58,10 +58,18 @@ def write_graph(plan: Recipe, network: nn.Module, folder: Path) -> Parity:
     usual = (plan.input.height, plan.input.width)
     sides = [(side, side) for side in plan.input.sizes] or [usual] * 3
     cases = [torch.rand(n, 3, *side, generator=draw) * 255 for n, side in enumerate(sides, 1)]
+    cases = [_as_seen(case, plan) for case in cases]
     names = (plan.input.tensor or "pixels", subject.outputs(plan))
     export_graph(served, cases[1], path, names=names, step=SIZE_STEP if plan.input.sizes else 0)
     halve(path)
     return prove(served, path, cases)
+
+
+def _as_seen(pixels: Tensor, plan: Recipe) -> Tensor:
+    """Planes of 0..255 as the contract hands them to the network."""
+    contract = plan.input
+    mean, std = (torch.tensor(values)[:, None, None] for values in (contract.mean, contract.std))
+    return (pixels * contract.scale - mean) / std
 
 
 def finished(plan: Recipe, out: Path, labels: tuple[str, ...]) -> nn.Module:

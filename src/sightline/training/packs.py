@@ -39,6 +39,8 @@ def read_pack(recipe: ClassifyRecipe, pack: Pack, labels: tuple[str, ...]) -> Sh
     position = [labels.index(name) for name in dataset.classes]
     left_out = _positions(recipe, pack.except_index)
     kept = [picture for place, picture in enumerate(dataset.pictures) if place not in left_out]
+    if pack.first:  # evenly, because folders come class by class
+        kept = kept[:: max(1, len(kept) // pack.first)][: pack.first]
     side = recipe.input.width
     pixels = np.empty((len(kept), side, side, 3), np.uint8)
     for place, picture in enumerate(kept):
@@ -67,7 +69,7 @@ def _open(recipe: ClassifyRecipe, pack: Pack) -> ClassSet:
         raise BadOption(
             f"{path} does not exist.", next_step="Set data.root of the recipe to the folder of the data."
         )
-    dataset = open_dataset(path, first=pack.first)
+    dataset = open_dataset(path)
     if not isinstance(dataset, ClassSet):
         raise BadOption(
             f"{pack.pictures} holds boxes, but the recipe is one of classification.",

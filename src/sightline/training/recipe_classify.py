@@ -18,7 +18,7 @@ class Pack(Frozen):
     except_index: str = Field(
         default="", description="Leave out the positions in the array `index` of this .npz."
     )
-    first: int = Field(default=0, ge=0, description="Only so many pictures; 0: all.")
+    first: int = Field(default=0, ge=0, description="Only so many pictures, evenly; 0: all.")
 
 
 class ClassifyData(Data):
@@ -80,5 +80,9 @@ class ClassifyRecipe(Recipe):
         )
         if seen != fixed:
             msg = "input must be square, resize = 'crop', RGB, NCHW, float32."
+            raise ValueError(msg)
+        least = 2 ** (1 + sum(word.endswith("p") for word in self.network.plan))
+        if seen.width < least:
+            msg = f"network.plan halves the picture to nothing: {seen.width} pixels wide, wanted {least}."
             raise ValueError(msg)
         return self

@@ -1,0 +1,289 @@
+"""Classification from nothing: packs, what is held out, learning, going on, and the bundle."""
+
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.nn import functional
+
+from sightline.errors import BadOption, ConfigError
+from sightline.evaluation import Rules
+from sightline.registry import read_bundle
+from sightline.training.classify import ClassifyLesson, normalised
+from sightline.training.packs import labels_of, read_pack
+from sightline.training.recipe import load_recipe
+from sightline.training.recipe_classify import ClassifyRecipe, Pack
+from sightline.training.release import release
+from sightline.training.run import train
+from sightline.types import UInt8
+
+pytestmark = pytest.mark.train
+
+COUNT, HELD, SIDE = 60, 8, 16
+LABELS = ("bars", "rows", "dots")
+RECIPE = """
+name = "tiny"
+task = "classify"
+seed = 3
+[input]
+tensor = "pixels"
+width = 16
+height = 16
+resize = "crop"
+mean = [127.5, 127.5, 127.5]
+std = [64.0, 64.0, 64.0]
+[data]
+root = "ROOT"
+[[data.train]]
+pictures = "train.npz"
+except_index = "held.npz"
+[[data.watch]]
+pictures = "held.npz"
+[network]
+kind = "plain_classifier"
+plan = ["16p", "16"]
+mirror = true
+[optimiser]
+kind = "muon"
+epochs = 20
+batch = 8
+rate = 0.1
+plain_rate = 0.02
+matrix_rate = 0.2
+average = 0.9
+threads = 1
+[loss]
+smoothing = 0.1
+[bundle]
+title = "Tiny"
+notes = ["Three kinds of stripes."]
+"""
+
+
+def stripes(kind: int, draw: np.random.Generator) -> UInt8:
+    """Bars, rows or dots of one pixel in four, anywhere, with noise."""
+    canvas = draw.integers(0, 60, (SIDE, SIDE, 3))
+    x, y = draw.integers(0, 4, 2)
+    if kind != 1:
+        canvas[:, x::4] += 90
+    if kind != 0:
+        canvas[y::4] += 90
+    return np.asarray(canvas, np.uint8)
+
+
+def packed(pictures: list[UInt8], labels: list[int]) -> dict[str, Any]:
+    """The pack of JPEG files that share their first bytes."""
+    files = []
+    for pixels in pictures:
+        file = BytesIO()
+        Image.fromarray(pixels).save(file, "JPEG", quality=90)
+        files.append(file.getvalue())
+    header = files[0][:100]
+    assert all(data[:100] == header for data in files)
+    rest = [data[100:] for data in files]
+    return {
+        "header": np.frombuffer(header, np.uint8),
+        "data": np.frombuffer(b"".join(rest), np.uint8),
+        "offsets": np.cumsum([0, *map(len, rest)]).astype(np.uint32),
+        "labels": np.array(labels, np.uint8),
+    }
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``train.npz``, ``held.npz`` (some of it, without loss), ``test.npz``, ``tiny.toml``."""
+    folder = tmp_path_factory.mktemp("packs")
+    draw = np.random.default_rng(0)
+    labels = [i % 3 for i in range(COUNT)]
+    pictures = [stripes(label, draw) for label in labels]
+    held = draw.permutation(COUNT)[:HELD]
+    np.savez(folder / "train.npz", **packed(pictures, labels))
+    np.savez(
+        folder / "test.npz", **packed([stripes(i % 3, draw) for i in range(24)], [i % 3 for i in range(24)])
+    )
+    np.savez(
+        folder / "held.npz", x=np.stack([pictures[i] for i in held]), y=np.array(labels)[held], index=held
+    )
+    (folder / "classes.json").write_text(json.dumps(LABELS))
+    (folder / "tiny.toml").write_text(RECIPE.replace("ROOT", str(folder)))
+    return folder
+
+
+def plan_of(place: Path, **overrides: Any) -> ClassifyRecipe:
+    plan = load_recipe(place / "tiny.toml", {key.replace("__", "."): v for key, v in overrides.items()})
+    assert isinstance(plan, ClassifyRecipe)
+    return plan
+
+
+def test_a_pack_is_decoded_as_it_is_served(place: Path) -> None:
+    plan = plan_of(place)
+    assert labels_of(plan) == LABELS
+    whole = read_pack(plan, Pack(pictures="train.npz"), LABELS)
+    held = read_pack(plan, plan.data.watch[0], LABELS)
+    with np.load(place / "held.npz") as arrays:
+        index = arrays["index"]
+        np.testing.assert_array_equal(held.pixels, arrays["x"])
+    np.testing.assert_array_equal(whole.label, np.arange(COUNT) % 3)
+    np.testing.assert_array_equal(whole.label[index], held.label)
+    # The same pictures with and without loss.
+    assert np.abs(whole.pixels[index].astype(int) - held.pixels).mean() < 12
+
+
+def test_what_is_held_out_is_never_trained_on(place: Path) -> None:
+    plan = plan_of(place, augment__shift=0, augment__flip=False)
+    lesson = ClassifyLesson(plan)
+    whole = read_pack(plan, Pack(pictures="train.npz"), LABELS).pixels
+    with np.load(place / "held.npz") as arrays:
+        held = {whole[i].tobytes() for i in arrays["index"]}
+    shown = set()
+    for epoch in range(3):
+        for batch in lesson.batches(epoch):
+            pixels = (batch.pixels.permute(0, 2, 3, 1) * 64 + 127.5).round().byte().numpy()
+            shown |= {one.tobytes() for one in pixels}
+    assert len(shown) == COUNT - HELD
+    assert not shown & held
+
+
+def test_the_shipped_recipe_holds_out_what_it_watches() -> None:
+    plan = load_recipe(Path("cifar10"))
+    assert isinstance(plan, ClassifyRecipe)
+    assert [pack.except_index for pack in plan.data.train] == [pack.pictures for pack in plan.data.watch]
+    assert not any("test" in pack.pictures for pack in plan.data.train)
+
+
+def test_folders_are_read_too(place: Path, tmp_path: Path) -> None:
+    draw = np.random.default_rng(1)
+    for kind, name in enumerate(sorted(LABELS)):
+        (tmp_path / name).mkdir()
+        for number in range(3):
+            Image.fromarray(stripes(kind, draw)).resize((64, 32)).save(tmp_path / name / f"{number}.png")
+    plan = plan_of(place, data__root=str(tmp_path), data__train=[{"pictures": "."}], data__watch=[])
+    assert labels_of(plan) == tuple(sorted(LABELS))
+    shelf = ClassifyLesson(plan).shelf
+    assert shelf.pixels.shape == (9, SIDE, SIDE, 3)
+    assert shelf.label.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    few = read_pack(plan, Pack(pictures=".", first=3), labels_of(plan))
+    assert few.label.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data__train": [{"pictures": "none.npz"}]}, "does not exist"),
+        ({"data__train": [{"pictures": "train.npz", "except_index": "train.npz"}]}, "no array `index`"),
+        ({"labels": ["bars", "rows"]}, "'dots'"),
+    ],
+    ids=["missing", "no index", "unknown class"],
+)
+def test_sources_that_do_not_fit_are_refused(place: Path, changes: dict[str, Any], words: str) -> None:
+    plan = plan_of(place, **changes)
+    with pytest.raises(BadOption, match=words):
+        ClassifyLesson(plan)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"network__plan": ["16x"]}, "network.plan"),
+        ({"network__plan": ["16p", "p", "p", "16p"]}, "halves the picture to nothing"),
+        ({"input__resize": "letterbox"}, "resize = 'crop'"),
+        ({"optimiser__kind": "magic"}, "optimiser.kind"),
+    ],
+    ids=["no layer", "too small", "other input", "other optimiser"],
+)
+def test_recipes_that_do_not_fit_are_refused(place: Path, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        plan_of(place, **changes)
+
+
+def test_every_other_epoch_shows_the_mirror(place: Path) -> None:
+    lesson = ClassifyLesson(plan_of(place, augment__shift=0))
+    everything = torch.arange(len(lesson.label)).numpy()
+    one, other, again = (lesson._batch(epoch, 0, everything).pixels for epoch in (0, 1, 2))
+    assert torch.equal(one, other.flip(3))
+    assert torch.equal(one, again)
+
+
+def test_moves_and_colours_are_drawn_anew_and_repeat_with_the_seed(place: Path) -> None:
+    lesson = ClassifyLesson(plan_of(place, augment__colour=0.2))
+    first = [batch.pixels for batch in lesson.batches(0)]
+    assert all(torch.equal(a, b.pixels) for a, b in zip(first, lesson.batches(0), strict=True))
+    assert not torch.equal(first[0], next(lesson.batches(2)).pixels)
+    assert first[0].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_the_first_layer_whitens(place: Path) -> None:
+    plan = plan_of(place, augment__shift=0)
+    lesson = ClassifyLesson(plan)
+    kernels = lesson.model.stem.weight
+    seen = functional.conv2d(normalised(plan, lesson.edged), kernels, stride=2)
+    told = seen.permute(1, 0, 2, 3).flatten(1)
+    covariance = (told @ told.t() / told.shape[1])[:32, :32]
+    assert torch.allclose(covariance[:8, :8], torch.eye(8), atol=0.02)
+    # Directions that hardly vary are not blown up to noise, but they do stay apart.
+    assert covariance.diagonal().max() < 1.01
+    assert (covariance - covariance.diagonal().diag()).abs().max() < 0.02
+    assert torch.equal(kernels[32:], -kernels[:32])
+    assert not kernels.requires_grad
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    return dict(torch.load(out / "weights.pt", weights_only=True)["model"])
+
+
+def test_an_interrupted_run_goes_on_as_it_would_have_gone(place: Path, tmp_path: Path) -> None:
+    recipe = place / "tiny.toml"
+    list(train(recipe, tmp_path / "whole", overrides={"optimiser.epochs": 2}))
+    next(train(recipe, tmp_path / "parts", overrides={"optimiser.epochs": 2}))
+    assert len(list(train(recipe, tmp_path / "parts", overrides={"optimiser.epochs": 2}))) == 1
+    one, other = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_run_becomes_a_bundle_that_is_judged_as_served(place: Path, tmp_path: Path) -> None:
+    recipe = place / "tiny.toml"
+    epochs = list(train(recipe, tmp_path / "run"))
+    assert epochs[-1].loss["label"] < 0.8 * epochs[0].loss["label"]
+    assert epochs[-1].metrics["top1"] > 0.8
+    folder = tmp_path / "bundle"
+    sets = [place / "test.npz", place / "held.npz"]
+    tested, held = release(recipe, tmp_path / "run", folder, sets, rules=Rules(rounds=5))
+    assert tested.report.figures["top1"].value > 0.9
+    assert held.report.figures["top1"].value == epochs[-1].metrics["top1"]
+    bundle = read_bundle(folder)
+    bundle.verify()
+    assert bundle.labels == LABELS
+    assert bundle.manifest.head.kind == "softmax"
+    assert bundle.metrics["top1"]["value"] == pytest.approx(tested.report.figures["top1"].value, abs=1e-4)
+    for words in (
+        "3 labels",
+        "cross entropy, 0.1 of the truth spread",
+        "Three kinds of stripes.",
+        "| tiny | test | 24 |",
+        "| truth \\ answer | bars | rows | dots | other |",
+    ):
+        assert words in bundle.card
+    assert "COCO" not in bundle.card
+
+
+@pytest.mark.shared
+def test_a_short_version_of_cifar10(shared: Path, tmp_path: Path) -> None:
+    """The shipped recipe on a few of its own pictures."""
+    pack = "data/cifar10/cifar10_train"
+    short = {
+        "data.root": str(shared),
+        "data.train": [
+            {"pictures": f"{pack}.npz", "except_index": f"{pack}_lossless_first1017.npz", "first": 64}
+        ],
+        "data.watch": [{"pictures": f"{pack}_lossless_first1017.npz", "first": 20}],
+        "optimiser.epochs": 1,
+        "optimiser.batch": 32,
+    }
+    (epoch,) = train(Path("cifar10"), tmp_path, overrides=short)
+    assert 2.0 < epoch.loss["label"] < 3.0
+    assert set(epoch.metrics) == {"top1"}
