@@ -33,6 +33,9 @@ class Frame:
     height: int
     index: int = 0
     time_s: float = 0.0
+    seen: tuple[float, float, float, float] | None = None
+    """Where the picture lies in ``pixels`` (x1, y1, x2, y2), in their pixels; None: it fills them. The last
+    row and column of a scaled decode may reach beyond the picture."""
 
     def __post_init__(self) -> None:
         shape = self.pixels.shape

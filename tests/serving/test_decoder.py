@@ -157,7 +157,7 @@ def test_two_pictures_worth_of_memory_turn_convert_and_draw_one() -> None:
     with Decoder(Settings(decoders=1, decode_memory_mb=96)) as decoder:
         clean = decoder.clean(target.getvalue())
         assert (clean.width, clean.height) == (2600, 3500)
-        drawn = codec.open_rgb(decoder.draw(target.getvalue(), result, "image/jpeg"), LIMITS)[1]
+        drawn = codec.open_rgb(decoder.draw(target.getvalue(), result, "image/jpeg"), LIMITS).size
         assert drawn == (2600, 3500)
 
 

@@ -1,16 +1,18 @@
 """Resizing is invertible, and the tensor is what the contract says."""
 
+import io
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from sightline.errors import BadOption
 from sightline.manifest import InputContract
 from sightline.types import Frame
-from sightline.vision import preprocess
+from sightline.vision import codec, preprocess, tasks
 
 RESIZES = ("letterbox", "stretch", "crop", "short_side")
 
@@ -106,6 +108,37 @@ def test_a_scaled_decode_shows_the_same_picture() -> None:
     a = preprocess.fit(Frame(full, 128, 96), one).pixels.astype(int)
     b = preprocess.fit(Frame(coarse, 128, 96), one).pixels.astype(int)
     assert np.abs(a - b).mean() < 12
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("resize", ["letterbox", "stretch", "crop", "short_side"])
+def test_a_scaled_decode_of_an_odd_size_shifts_nothing(orientation: int, resize: str) -> None:
+    """1993 = 8 x 249 + 1: the last of 250 columns at 1/8 is one of the picture and seven of nothing."""
+    upright = np.zeros((1497, 1993), np.uint8)
+    spots = [(300, 160), (1600, 1300)]
+    for x, y in spots:
+        upright[y : y + 100, x : x + 100] = 255
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    turn = codec._TURNS.get(orientation)
+    back = {Image.Transpose.ROTATE_90: Image.Transpose.ROTATE_270}
+    back |= {after: before for before, after in back.items()}
+    stored = Image.fromarray(upright)
+    stored = stored if turn is None else stored.transpose(back.get(turn, turn))
+    target = io.BytesIO()
+    stored.save(target, "JPEG", quality=95, exif=exif)
+    model = InputContract(width=160, height=160, resize=resize, short_side=120, pad_value=0)  # type: ignore[arg-type]
+    opened = codec.open_rgb(target.getvalue(), codec.Limits(), lambda w, h: preprocess.hint(model, w, h))
+    assert opened.image.width == 250
+    prepared = tasks.prepare(target.getvalue(), codec.Limits(), model)
+    light, fit = prepared.tensor[0].astype(np.float64), prepared.fit
+    for (x, y), half in zip(spots, (slice(0, 80), slice(80, None)), strict=True):
+        part = np.zeros_like(light)
+        part[:, half] = light[:, half]
+        across = (part.sum(0) * (np.arange(light.shape[1]) + 0.5)).sum() / part.sum()
+        down = (part.sum(1) * (np.arange(light.shape[0]) + 0.5)).sum() / part.sum()
+        assert abs((across - fit.left) / fit.scale_x - (x + 50)) < 1
+        assert abs((down - fit.top) / fit.scale_y - (y + 50)) < 1
 
 
 def test_letterbox_by_hand() -> None:

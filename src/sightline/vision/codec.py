@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sightline.settings import Settings
 
 Size: TypeAlias = tuple[int, int]
+Box: TypeAlias = tuple[float, float, float, float]
 Hint: TypeAlias = Size | Callable[[int, int], Size] | None
 """Smallest useful (width, height) of the upright picture, or a function of its full size that tells it."""
 
@@ -126,12 +127,23 @@ def decode(data: bytes, limits: Limits, hint: Hint = None) -> Frame:
         PictureTooLarge: Over a limit.
         PictureTooComplex: Too many scans, or more memory than there is.
     """
-    image, (width, height) = open_rgb(data, limits, hint)
-    return Frame(pixels_of(image), width, height)
+    opened = open_rgb(data, limits, hint)
+    return Frame(pixels_of(opened.image), *opened.size, seen=opened.seen)
 
 
-def open_rgb(data: bytes, limits: Limits, hint: Hint = None) -> tuple[Image.Image, Size]:
-    """As ``decode``, but Pillow's own picture (mode RGB, upright) and the full (width, height)."""
+class Opened(NamedTuple):
+    """A picture that is open."""
+
+    image: Image.Image
+    """Pillow's own picture, mode RGB, upright."""
+    size: Size
+    """Full (width, height), upright."""
+    seen: Box
+    """Where the picture lies in ``image``: 1001 columns at 1/8 are 125.125, but ``image`` has 126."""
+
+
+def open_rgb(data: bytes, limits: Limits, hint: Hint = None) -> Opened:
+    """As ``decode``, but Pillow's own picture."""
     check_bytes(data, limits)
     kind = sniff(data)
     try:
@@ -203,7 +215,7 @@ def warm_up() -> None:
     avif.DEFAULT_MAX_THREADS = 1  # one picture, one thread: processes are the parallelism
 
 
-def _read(data: bytes, kind: str, limits: Limits, hint: Hint) -> tuple[Image.Image, Size]:
+def _read(data: bytes, kind: str, limits: Limits, hint: Hint) -> Opened:
     from sightline.vision.srgb import to_srgb  # noqa: PLC0415 - keeps ImageCms out of those who only sniff
 
     _check_header(data, kind, limits)
@@ -213,17 +225,30 @@ def _read(data: bytes, kind: str, limits: Limits, hint: Hint) -> tuple[Image.Ima
         _check_size(kind, *image.size, limits)
         before = _orientation(image) if kind == "jpeg" else 1
         full = image.size[::-1] if before >= 5 else image.size
+        drafted = None
         if kind == "jpeg" and hint is not None:
             wanted = hint(*full) if callable(hint) else hint
-            image.draft(image.mode, wanted[::-1] if before >= 5 else wanted)
+            drafted = image.draft(image.mode, wanted[::-1] if before >= 5 else wanted)
         image.load()
         _check_size(kind, *image.size, limits)  # what was decoded may differ from what was declared
         turn = _TURNS.get(_orientation(image))
+        ends = drafted[1][2:] if drafted else image.size
+        seen = _seen(image.size, ends, turn)
         plain = to_srgb(image)  # before it is turned: never more than two pictures are held
         if plain is not image:
             image.close()
     upright = plain if turn is None else _turned(plain, turn)
-    return upright, full if kind == "jpeg" else upright.size
+    return Opened(upright, full if kind == "jpeg" else upright.size, seen)
+
+
+def _seen(size: Size, ends: tuple[float, float], turn: Image.Transpose | None) -> Box:
+    """Where a picture that fills the first ``ends`` of ``size`` as stored lies, once it is turned."""
+    (width, height), (right, low) = size, ends
+    if turn in _ACROSS:
+        (width, height), (right, low) = (height, width), (low, right)
+    down, across = _FLIPS[turn] if turn is not None else (1, 1)
+    left, top = (width - right) * (across < 0), (height - low) * (down < 0)
+    return left, top, left + right, top + low
 
 
 def _turned(image: Image.Image, turn: Image.Transpose) -> Image.Image:

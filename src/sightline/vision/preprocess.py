@@ -34,14 +34,25 @@ def fit(frame: Frame, contract: "InputContract") -> Canvas:
     Bilinear with the support widened when shrinking (antialiased), as Pillow and torchvision do it.
     ``Canvas.fit`` speaks of the original's pixels even when ``frame`` is a scaled decode.
     """
-    return fit_image(Image.fromarray(frame.pixels), frame.width, frame.height, contract)
+    return fit_image(Image.fromarray(frame.pixels), frame.width, frame.height, contract, frame.seen)
 
 
-def fit_image(image: Image.Image, width: int, height: int, contract: "InputContract") -> Canvas:
-    """The same for an upright RGB Pillow picture, which may be a scaled decode of ``width`` x ``height``."""
+def fit_image(
+    image: Image.Image, width: int, height: int, contract: "InputContract", seen: _Box | None = None
+) -> Canvas:
+    """The same for an upright RGB Pillow picture, which may be a scaled decode of ``width`` x ``height``.
+
+    ``seen``: where the picture lies in ``image``, see ``Frame.seen``.
+    """
     record, box, content = _plan(width, height, contract)
-    share_x, share_y = image.width / width, image.height / height
-    source = (box[0] * share_x, box[1] * share_y, box[2] * share_x, box[3] * share_y)
+    left, top, right, low = seen or (0.0, 0.0, float(image.width), float(image.height))
+    share_x, share_y = (right - left) / width, (low - top) / height
+    source = (
+        left + box[0] * share_x,
+        top + box[1] * share_y,
+        min(left + box[2] * share_x, image.width),
+        min(top + box[3] * share_y, image.height),
+    )
     resized = image.resize(content, Image.Resampling.BILINEAR, box=source, reducing_gap=_REDUCING_GAP)
     left, top = round(max(record.left, 0)), round(max(record.top, 0))
     size = (record.canvas_width, record.canvas_height)

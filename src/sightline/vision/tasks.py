@@ -39,9 +39,9 @@ def prepare(data: bytes, limits: codec.Limits, contract: "InputContract") -> Pre
     numpy lets go of the interpreter's lock, and in a busy server getting it back takes longer than the step.
     """
     started = time.perf_counter()
-    image, (width, height) = codec.open_rgb(data, limits, lambda w, h: preprocess.hint(contract, w, h))
+    opened = codec.open_rgb(data, limits, lambda w, h: preprocess.hint(contract, w, h))
     decoded = time.perf_counter()
-    canvas = preprocess.fit_image(image, width, height, contract)
+    canvas = preprocess.fit_image(opened.image, *opened.size, contract, opened.seen)
     tensor = preprocess.tensor(canvas.pixels, contract)
     done = time.perf_counter()
     return Prepared(tensor, canvas.fit, (decoded - started) * 1e3, (done - decoded) * 1e3)
@@ -58,7 +58,7 @@ def clean(data: bytes, limits: codec.Limits) -> Cleaned:
     Never larger than a picture that may be sent, for it will be read again: then a JPEG of less quality.
     """
     kind = codec.sniff(data)
-    image, (width, height) = codec.open_rgb(data, limits)
+    image, (width, height), _ = codec.open_rgb(data, limits)
     ways = [] if kind in _LOSSY else [("image/png", CLEAN_QUALITY)]
     for media_type, quality in [*ways, *(("image/jpeg", q) for q in (CLEAN_QUALITY, 80, 60))]:
         file = codec.encode_image(image, media_type, quality)
@@ -69,7 +69,7 @@ def clean(data: bytes, limits: codec.Limits) -> Cleaned:
 
 def draw(data: bytes, limits: codec.Limits, result: "Result", media_type: str) -> bytes:
     """The picture with the result drawn on it, as a file."""
-    image, _ = codec.open_rgb(data, limits)
+    image = codec.open_rgb(data, limits).image
     annotate.paint(image, result)
     return codec.encode_image(image, media_type, CLEAN_QUALITY, drawing=True)
 
@@ -81,6 +81,6 @@ def thumbnail(data: bytes, limits: codec.Limits, side: int) -> bytes:
         scale = min(1.0, side / max(width, height))
         return max(1, round(width * scale)), max(1, round(height * scale))
 
-    image, full = codec.open_rgb(data, limits, size)
-    small = image.resize(size(*full), Image.Resampling.LANCZOS)
+    image, full, seen = codec.open_rgb(data, limits, size)
+    small = image.resize(size(*full), Image.Resampling.LANCZOS, box=seen)
     return codec.encode_image(small, "image/jpeg", THUMBNAIL_QUALITY)
