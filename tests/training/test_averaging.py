@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from sightline.training.averaging import Average, rate_at
+from sightline.training.averaging import Average, rate_at, rate_share
+from sightline.training.recipe_form import Optimiser
 
 pytestmark = pytest.mark.train
 
@@ -16,6 +17,15 @@ pytestmark = pytest.mark.train
 )
 def test_rate_rises_then_follows_a_cosine(step: int, share: float) -> None:
     assert rate_at(step, 100, 4, 0.1) == pytest.approx(share)
+
+
+def test_a_cycle_is_the_whole_schedule_again_from_a_lower_peak() -> None:
+    one = Optimiser(epochs=3, rate=1, last_rate=0.1, warmup_epochs=0.5)
+    two = Optimiser(epochs=6, rate=1, last_rate=0.1, warmup_epochs=0.5, cycles=2, again=0.5)
+    once = [rate_share(one, done, 10) for done in range(30)]
+    assert once == [rate_at(done, 30, 5, 0.1) for done in range(30)]
+    twice = [rate_share(two, done, 10) for done in range(60)]
+    assert twice == once + [share / 2 for share in once]
 
 
 def test_average_follows_quickly_at_first_and_slowly_later() -> None:

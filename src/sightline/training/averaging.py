@@ -6,6 +6,8 @@ import math
 import torch
 from torch import nn
 
+from sightline.training.recipe_form import Optimiser
+
 
 def rate_at(step: float, steps: int, warmup: float, last: float) -> float:
     """Share of the peak rate: a straight rise over ``warmup`` steps, then half a cosine down to ``last``."""
@@ -13,6 +15,18 @@ def rate_at(step: float, steps: int, warmup: float, last: float) -> float:
         return (step + 1) / (warmup + 1)
     done = (step - warmup) / max(1.0, steps - warmup)
     return last + (1 - last) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+def rate_share(options: Optimiser, done: int, steps: int) -> float:
+    """Share of the peak rate after ``done`` steps, ``steps`` of which are an epoch.
+
+    With several cycles the rate rises and falls again (Loshchilov and Hutter, arXiv 1608.03983): then the
+    end of each cycle is a finished network, and one that was trained too briefly can be trained on.
+    """
+    length = options.epochs * steps / options.cycles
+    cycle, within = divmod(done, length)
+    share = rate_at(within, length, options.warmup_epochs * steps, options.last_rate)
+    return options.again**cycle * share
 
 
 class Average:

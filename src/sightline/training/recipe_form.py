@@ -39,6 +39,8 @@ class Optimiser(Frozen):
         default=0.05, ge=0, le=1, description="Share of the rate that is left at the end."
     )
     warmup_epochs: float = Field(default=1.0, ge=0)
+    cycles: int = Field(default=1, gt=0, description="How often the rate rises and falls over the epochs.")
+    again: float = Field(default=1.0, gt=0, le=1, description="Peak of a cycle as a share of the one before.")
     weight_decay: float = Field(default=0.01, ge=0)
     clip: float = Field(default=10.0, gt=0, description="Longest gradient.")
     average: float = Field(default=0.999, ge=0, lt=1, description="Share of the old average kept per step.")

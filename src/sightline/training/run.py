@@ -17,7 +17,7 @@ import torch
 
 from sightline.errors import ConfigError, ModelFailed
 from sightline.runtime.allocator import keep_much
-from sightline.training.averaging import Average, rate_at
+from sightline.training.averaging import Average, rate_share
 from sightline.training.muon import muon_of
 from sightline.training.recipe import Recipe, load_recipe
 from sightline.training.subjects import subject_of
@@ -67,9 +67,7 @@ def train(
         model.train()
         for step, batch in enumerate(lesson.batches(epoch)):
             done = epoch * lesson.steps + step
-            rate = options.rate * rate_at(
-                done, options.epochs * lesson.steps, options.warmup_epochs * lesson.steps, options.last_rate
-            )
+            rate = options.rate * rate_share(options, done, lesson.steps)
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["scale"]
 
@@ -115,9 +113,7 @@ def _settle(plan: Recipe) -> None:
 
 def _adamw(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     options = recipe.optimiser
-    return torch.optim.AdamW(
-        weight_groups(model, recipe), lr=options.rate, weight_decay=options.weight_decay
-    )
+    return torch.optim.AdamW(weight_groups(model, recipe), lr=options.rate, weight_decay=options.weight_decay)
 
 
 OPTIMISERS: dict[str, Callable[[torch.nn.Module, Recipe], torch.optim.Optimizer]] = {
