@@ -3,6 +3,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -225,6 +226,21 @@ def test_ctrl_c_ends_a_command_that_waits_for_standard_input(yolox_data: Path) -
         time.sleep(2)
         os.killpg(child.pid, signal.SIGINT)
         assert child.wait(5) == 130, "standard input is still open"
+
+
+def test_ctrl_c_does_not_wait_for_a_server_that_is_slow(yolox_data: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host = f"127.0.0.1:{server.getsockname()[1]}"
+        options = ("--set", f"fetch_allow={host}", "--set", "fetch_total_s=600")
+        command = (sys.executable, "-m", "sightline", "predict", f"http://{host}/a.jpg", *options)
+        with _begin(yolox_data, *command) as child:
+            server.settimeout(60)
+            connection, _ = server.accept()
+            with connection:
+                os.killpg(child.pid, signal.SIGINT)
+                _, errors = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert errors.strip() == "Interrupted."
 
 
 def _begin(data: Path, *words: str, stdin: int | None = None) -> "subprocess.Popen[str]":

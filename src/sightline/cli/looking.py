@@ -1,5 +1,8 @@
 """The work of ``sightline predict``: every picture along the road, several at once, answers in order."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
@@ -56,14 +59,23 @@ def look_at(order: Order, settings: Settings) -> int:
     folder = Folder(order.save) if order.save else None
     if folder:
         folder.reserve(_CLASSES)
-    pictures = list(expand(order.sources, settings))
-    with Road.open(settings) as road:
+    leave = threading.Event()
+    pictures = list(expand(order.sources, settings, leave))
+    with _set_at_the_end(leave), Road.open(settings) as road:
         bundle = road.registry.resolve(settings.model or None)
         bundle.manifest.at(order.ask.size)  # a size that is not offered is said before any model is loaded
         check_labels(order.ask, bundle)
         road.pool.get(bundle.reference)  # loading must not count against the deadline of the first picture
         desk = _Desk(road, bundle, order, writer, folder)
         return desk.work_off(pictures, threads=min(settings.decoder_count + 2, settings.waiting_max))
+
+
+@contextmanager
+def _set_at_the_end(leave: threading.Event) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        leave.set()
 
 
 class _Desk:

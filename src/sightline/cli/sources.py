@@ -7,13 +7,15 @@ or broken one fails alone.
 import glob
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from sightline.cli.archive import is_zip, members
-from sightline.errors import NotAPicture, NotFound, PictureTooLarge, SightlineError
+from sightline.errors import FetchRefused, NotAPicture, NotFound, PictureTooLarge, SightlineError
 from sightline.settings import Settings
 
 SUFFIXES = frozenset(
@@ -22,6 +24,7 @@ SUFFIXES = frozenset(
 """What counts as a picture inside a folder or a zip; a file that is named on its own is always tried."""
 
 MEBIBYTE = 1 << 20
+_LOOK_UP_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +47,18 @@ def is_many(words: Sequence[str]) -> bool:
     return path.is_dir() or (not path.exists() and glob.has_magic(word)) or _is_archive(path)
 
 
-def expand(words: Sequence[str], settings: Settings) -> Iterator[Picture]:
-    """All pictures that the words name, in the order of the words, names inside sorted."""
+def expand(
+    words: Sequence[str], settings: Settings, leave: threading.Event | None = None
+) -> Iterator[Picture]:
+    """All pictures that the words name, in the order of the words, names inside sorted.
+
+    ``leave``: set it, and nobody waits any longer for a server elsewhere.
+    """
     for word in words:
         if word == "-":
             yield _stdin(settings)
         elif _is_address(word):
-            yield Picture(word, _place_of_address(word), partial(_fetch, word, settings))
+            yield Picture(word, _place_of_address(word), partial(_fetch, word, settings, leave))
         elif glob.has_magic(word) and not Path(word).exists():
             yield from _globbed(word, settings)
         else:
@@ -163,10 +171,24 @@ def _at_most(data: bytes, most: int, name: str) -> bytes:
     return data
 
 
-def _fetch(address: str, settings: Settings) -> bytes:
+def _fetch(address: str, settings: Settings, leave: threading.Event | None) -> bytes:
+    """In a thread that the end of the program does not wait for: Ctrl-C could not end the wait otherwise."""
     from sightline.outbound import safe_fetch  # noqa: PLC0415 - sockets and TLS load only for addresses
 
-    return safe_fetch(address, settings, max_bytes=int(settings.fetch_max_mb * MEBIBYTE)).data
+    found: Future[bytes] = Future()
+
+    def fetch() -> None:
+        try:
+            most = int(settings.fetch_max_mb * MEBIBYTE)
+            found.set_result(safe_fetch(address, settings, max_bytes=most).data)
+        except Exception as error:  # noqa: BLE001 - it is raised again by whoever waits
+            found.set_exception(error)
+
+    threading.Thread(target=fetch, name="fetch", daemon=True).start()
+    while leave is None or not leave.is_set():
+        if wait((found,), _LOOK_UP_S).done:
+            return found.result()
+    raise FetchRefused(f"Nobody waits for {address} any more.")
 
 
 def _place_of_address(address: str) -> PurePosixPath:
