@@ -123,6 +123,30 @@ def test_classes_are_judged_by_label_names(folders: Path) -> None:
     assert report.figures["top1"].low is not None
 
 
+def test_a_pack_is_judged_and_its_table_says_what_is_taken_for_what(tmp_path: Path) -> None:
+    np.savez(tmp_path / "pack.npz", x=np.zeros((5, 4, 4, 3), np.uint8), y=np.array([0, 0, 1, 1, 1]))
+    (tmp_path / "classes.json").write_text('["cat", "dog"]')
+
+    def answer(name: str) -> Classification:
+        return Classification(np.array([0 if name == "pack[2]" else 1]), np.array([0.9], np.float32))
+
+    road = RoadDouble("classify", ("cat", "dog"), answer)
+    report = evaluate(road, None, tmp_path / "pack.npz", rules=Rules(rounds=0))
+    assert report.figures["top1"].value == pytest.approx(2 / 5)
+    assert report.table().endswith(
+        "\n| truth \\ answer | cat | dog | other |\n|---|---|---|---|\n| cat | 0 | 2 | 0 |\n| dog | 1 | 2 | 0 |\n"
+    )
+
+
+def test_a_matrix_of_many_classes_is_no_table(folders: Path) -> None:
+    for number in range(19):
+        (folders / f"empty {number}").mkdir()
+    cat = Classification(np.array([0]), np.array([0.9], np.float32))
+    table = evaluate(RoadDouble("classify", ("cat",), lambda _: cat), None, folders).table()
+    assert "| cat | 4 |" in table
+    assert "truth" not in table
+
+
 @pytest.mark.parametrize("case", ["task", "labels", "class labels"])
 def test_what_does_not_fit_together_is_refused(boxes: Path, folders: Path, case: str) -> None:
     none = Classification(np.zeros(0, np.int64), np.zeros(0, np.float32))
