@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageChops
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from tests.browser.steps import ask, choose, download, look_at, rows, set_threshold, wait_for_result
 from tests.browser.watch import Watch
 
@@ -188,6 +188,63 @@ def test_opening_one_of_many_does_not_cost_the_others(page: Page, samples: Path)
     page.get_by_role("button", name="Clear this list").click()
     page.reload()
     expect(page.locator(".batch-card")).to_have_count(0)
+
+
+def test_a_list_keeps_the_model_that_it_began_with_and_says_so(page: Page, samples: Path) -> None:
+    held: list[Route] = []
+    asked: list[str] = []
+
+    def hold(route: Route) -> None:
+        if "store=true" not in route.request.url:  # a sample
+            route.continue_()
+            return
+        asked.append(route.request.url)
+        if len(asked) <= 2:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route("**/api/v1/predict?*", hold)
+    title = page.locator(".picker-name")
+    expect(title).not_to_have_text("…")
+    before = title.inner_text()
+    choose(page, *(samples / f"{name}.jpg" for name in ("horses", "cat", "buses", "coffee")))
+    expect(page.locator(".batch-with")).to_contain_text(f"All looked at with {before}")
+    while len(held) < 2:
+        page.wait_for_timeout(50)
+    page.locator(".picker-line").click()
+    page.locator(".picker-choice input:not(:checked)").first.check()
+    expect(title).not_to_have_text(before)
+    expect(page.locator(".batch-with")).to_contain_text(before)
+    for route in held:
+        route.continue_()
+    expect(page.locator(".batch-card a")).to_have_count(4)
+    assert len(asked) == 4
+    assert len({re.findall(r"[?&]model=([^&]*)", url)[0] for url in asked}) == 1
+
+
+def test_previews_of_a_list_are_given_back(page: Page, samples: Path) -> None:
+    page.evaluate(
+        """() => {
+            window.held = new Set();
+            const { createObjectURL, revokeObjectURL } = URL;
+            URL.createObjectURL = (file) => {
+                const url = createObjectURL.call(URL, file);
+                window.held.add(url);
+                return url;
+            };
+            URL.revokeObjectURL = (url) => {
+                window.held.delete(url);
+                revokeObjectURL.call(URL, url);
+            };
+        }"""
+    )
+    for names in (("horses", "cat"), ("buses", "coffee", "astronaut")):
+        choose(page, *(samples / f"{name}.jpg" for name in names))
+        expect(page.locator(".batch-card")).to_have_count(len(names))
+        assert page.evaluate("window.held.size") == len(names)
+    page.get_by_role("button", name="Clear this list").click()
+    assert page.evaluate("window.held.size") == 0
 
 
 def test_odd_addresses_are_answered_in_words(page: Page) -> None:

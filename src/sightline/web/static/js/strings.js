@@ -32,6 +32,7 @@ const TEXT = {
   "look.credit": "Picture credits",
   "look.batch": { one: "{n} picture", other: "{n} pictures" },
   "look.batch.clear": "Clear this list",
+  "look.batch.with": "All looked at with {model}. Another choice is for the next pictures.",
   "look.private": "Pictures stay on this machine. They are kept for the history until you delete them or their time is over.",
   "look.open.sample": "Look at: {title}. {found}",
 

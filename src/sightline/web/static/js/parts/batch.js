@@ -1,9 +1,9 @@
 /** Several pictures: each its own card with preview, progress and then a link to its result; two at a time. */
 
-import { predict } from "../api.js";
+import { listModels, predict } from "../api.js";
 import { announce, h } from "../dom.js";
 import { countLabels, toResult, visible } from "../filter.js";
-import { chosenSize } from "../models-data.js";
+import { chosenSize, currentModel, sizeWords, titleOf } from "../models-data.js";
 import { describe, percent, t } from "../strings.js";
 import { mini } from "./mini.js";
 import { problemBox } from "./problem.js";
@@ -20,36 +20,52 @@ export function lastBatch() {
 
 /**
  * A list that fills itself until it is cleared or another one begins; it outlives the place where it began,
- * so that opening one result does not cost the others.
+ * so that opening one result does not cost the others. All pictures of a list are looked at with the model (and
+ * at the size) that was in use when it began, and the list says which: the next choice is for the next pictures.
+ * @param {File[]} files
+ * @param {object | null} model null before the models are known: then the one in use
  * @returns {HTMLElement}
  */
 export function batch(files, model) {
-  current?.stop.abort();
+  current?.end();
   const stop = new AbortController();
   const { signal } = stop;
-  const clear = () => {
+  const end = () => {
     stop.abort();
+    for (const { preview } of cards) URL.revokeObjectURL(preview);
+  };
+  const clear = () => {
+    end();
     current = null;
     root.remove();
   };
   const cards = files.map((file) => card(file));
+  const using = h("p", { class: "small soft batch-with" });
   const root = h(
     "section",
     { class: "batch", "aria-labelledby": "batch-title" },
     h("div", { class: "samples-head" }, h("h2", { id: "batch-title" }, t("look.batch", { n: files.length })), h("button", { class: "button plain", type: "button", onclick: clear }, t("look.batch.clear"))),
+    using,
     h("ul", { class: "batch-list" }, cards.map(({ element }) => element)),
   );
   const waiting = [...cards];
-  const worker = async () => {
-    while (waiting.length && !signal.aborted) await waiting.shift().run(model(), signal);
+  const begin = async () => {
+    const known = model ?? currentModel(await listModels().catch(() => []));
+    const used = known && { ...known, size: chosenSize(known) };
+    if (used) using.textContent = t("look.batch.with", { model: used.size ? `${titleOf(used)}, ${sizeWords(used, used.size)}` : titleOf(used) });
+    const worker = async () => {
+      while (waiting.length && !signal.aborted) await waiting.shift().run(used, signal);
+    };
+    Array.from({ length: AT_ONCE }, worker);
   };
-  setTimeout(() => Array.from({ length: AT_ONCE }, worker));
-  current = { root, stop };
+  setTimeout(begin);
+  current = { root, end };
   return root;
 }
 
 function card(file) {
-  const picture = mini(URL.createObjectURL(file));
+  const preview = URL.createObjectURL(file);
+  const picture = mini(preview);
   picture.querySelector("img").addEventListener("error", (event) => event.target.remove());
   const words = h("span", { class: "small soft" }, t("work.waiting"));
   const meter = h("progress", { class: "work-meter", max: "1", value: "0", "aria-label": file.name });
@@ -78,5 +94,5 @@ function card(file) {
       } }));
     }
   };
-  return { element, run: (model, signal) => run(model, signal) };
+  return { element, preview, run };
 }

@@ -39,6 +39,7 @@ export function working(root, job) {
   function cancel() {
     stop.abort();
     leave();
+    URL.revokeObjectURL(preview);
     back();
   }
 

@@ -22,7 +22,7 @@ export function open(root, { handoff, signal }) {
     if (address || files.length === 1) {
       working(root, { file: files[0], address, model: asked ?? model, signal, back: show });
     } else if (files.length) {
-      list.replaceChildren(batch(files, () => model));
+      list.replaceChildren(batch(files, model));
       list.scrollIntoView({ block: "nearest" });
     }
   }
