@@ -103,6 +103,11 @@ class MobileNetV2(nn.Module):
         self.blocks = nn.Sequential(*blocks)
         self.last = Same((narrow, WIDTH))
         self.classifier = nn.Conv2d(WIDTH, CLASSES, 1)
+        for part in self.modules():
+            if isinstance(part, nn.Conv2d):  # as strong at the end as at the start, without a batch norm
+                nn.init.kaiming_normal_(part.weight)
+                assert part.bias is not None
+                nn.init.zeros_(part.bias)
 
     def forward(self, pixels: Tensor) -> Seen:
         """(n, 3, h, w) RGB from -1 to 1, h and w multiples of 32."""
