@@ -126,7 +126,7 @@ def pieces(recipe: FeatureRecipe, source: Pieces, draw: np.random.Generator) -> 
         only_url=source.only_url,
         except_url=source.except_url,
     )
-    for picture in marked:
+    for picture in marked[: source.first or None]:
         if source.whole:
             yield Crop(picture.path)
         yield from windows(picture, source.windows, draw)
@@ -140,6 +140,9 @@ def build(recipe: FeatureRecipe) -> MobileNetV2:
     model = MobileNetV2()
     if recipe.network.start:
         load_mobilenet_v2(model, recipe.path(recipe.network.start))
+    if recipe.network.frozen:  # the earliest blocks look at the most pixels: half of the time goes into them
+        for part in (model.stem, model.blocks[: recipe.network.frozen]):
+            part.requires_grad_(requires_grad=False)
     return model.to(memory_format=torch.channels_last)
 
 

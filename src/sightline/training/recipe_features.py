@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from sightline.manifest import InputContract
-from sightline.training.recipe_form import Data, Frozen, Recipe
+from sightline.training.recipe_form import Bundle, Data, Frozen, Recipe
 
 
 class Pieces(Frozen):
@@ -21,6 +21,7 @@ class Pieces(Frozen):
     objects: int = Field(default=8, ge=0, description="At most so many of its objects, the largest ones.")
     margin: float = Field(default=0.1, ge=0, le=1, description="Surroundings of an object, in its sides.")
     smallest: float = Field(default=32, ge=1, description="Shortest side of an object, in pixels.")
+    first: int = Field(default=0, ge=0, description="Only so many pictures; 0: all.")
 
 
 class FeatureData(Data):
@@ -39,6 +40,9 @@ class Backbone(Frozen):
 
     kind: Literal["mobilenet_v2"]
     start: str = Field(default="", description="Weights file; empty: random weights.")
+    frozen: int = Field(
+        default=0, ge=0, le=17, description="Leading blocks that stay as they are, with the stem; 0: none."
+    )
     teacher_size: int = Field(default=288, gt=0, description="Canvas of the teacher; it may see more.")
 
 
@@ -61,6 +65,14 @@ class DistilWeights(Frozen):
     temperature: float = Field(default=2.0, gt=0, description="Of the softened classes.")
 
 
+class FeatureBundle(Bundle):
+    """What becomes of a run; a finished run may be bundled in several ways."""
+
+    blend: float = Field(
+        default=1.0, gt=0, le=1, description="Share of what was learned; the rest is the start."
+    )
+
+
 _STRIDE = 32
 
 
@@ -72,6 +84,7 @@ class FeatureRecipe(Recipe):
     network: Backbone
     augment: ViewAugment = ViewAugment()
     loss: DistilWeights = DistilWeights()
+    bundle: FeatureBundle
 
     @model_validator(mode="after")
     def _input_is_what_training_sees(self) -> "FeatureRecipe":
