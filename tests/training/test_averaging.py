@@ -21,11 +21,13 @@ def test_rate_rises_then_follows_a_cosine(step: int, share: float) -> None:
 
 def test_a_cycle_is_the_whole_schedule_again_from_a_lower_peak() -> None:
     one = Optimiser(epochs=3, rate=1, last_rate=0.1, warmup_epochs=0.5)
-    two = Optimiser(epochs=6, rate=1, last_rate=0.1, warmup_epochs=0.5, cycles=2, again=0.5)
+    two = Optimiser(epochs=5, rate=1, last_rate=0.1, warmup_epochs=0.5, cycles=(3, 2), again=0.5)
     once = [rate_share(one, done, 10) for done in range(30)]
     assert once == [rate_at(done, 30, 5, 0.1) for done in range(30)]
-    twice = [rate_share(two, done, 10) for done in range(60)]
-    assert twice == once + [share / 2 for share in once]
+    twice = [rate_share(two, done, 10) for done in range(50)]
+    assert twice == once + [rate_at(done, 20, 5, 0.1) / 2 for done in range(20)]
+    with pytest.raises(ValueError, match="add up to epochs = 5"):
+        Optimiser(epochs=5, rate=1, cycles=(3, 3))
 
 
 def test_average_follows_quickly_at_first_and_slowly_later() -> None:

@@ -23,10 +23,15 @@ def rate_share(options: Optimiser, done: int, steps: int) -> float:
     With several cycles the rate rises and falls again (Loshchilov and Hutter, arXiv 1608.03983): then the
     end of each cycle is a finished network, and one that was trained too briefly can be trained on.
     """
-    length = options.epochs * steps / options.cycles
-    cycle, within = divmod(done, length)
-    share = rate_at(within, length, options.warmup_epochs * steps, options.last_rate)
-    return options.again**cycle * share
+    peak, begun = 1.0, 0
+    for epochs in options.cycles:
+        if done < begun + epochs * steps:
+            break
+        begun += epochs * steps
+        peak *= options.again
+    else:
+        epochs = options.epochs
+    return peak * rate_at(done - begun, epochs * steps, options.warmup_epochs * steps, options.last_rate)
 
 
 class Average:

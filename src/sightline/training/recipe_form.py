@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sightline.manifest import NAME_PATTERN, VERSION_PATTERN, InputContract, Thresholds
 
@@ -39,12 +39,21 @@ class Optimiser(Frozen):
         default=0.05, ge=0, le=1, description="Share of the rate that is left at the end."
     )
     warmup_epochs: float = Field(default=1.0, ge=0)
-    cycles: int = Field(default=1, gt=0, description="How often the rate rises and falls over the epochs.")
+    cycles: tuple[int, ...] = Field(
+        default=(), description="Epochs of each rise and fall of the rate; empty: one over all epochs."
+    )
     again: float = Field(default=1.0, gt=0, le=1, description="Peak of a cycle as a share of the one before.")
     weight_decay: float = Field(default=0.01, ge=0)
     clip: float = Field(default=10.0, gt=0, description="Longest gradient.")
     average: float = Field(default=0.999, ge=0, lt=1, description="Share of the old average kept per step.")
     threads: int = Field(default=2, gt=0)
+
+    @model_validator(mode="after")
+    def _cycles_are_all_epochs(self) -> "Optimiser":
+        if self.cycles and (sum(self.cycles) != self.epochs or min(self.cycles) < 1):
+            msg = f"cycles must be epochs that add up to epochs = {self.epochs}, got {list(self.cycles)}."
+            raise ValueError(msg)
+        return self
 
 
 class Bundle(Frozen):
