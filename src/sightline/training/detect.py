@@ -90,21 +90,29 @@ class DetectLesson:
         """Towards the marks, and towards the teacher."""
         weights, size = self.recipe.loss, batch.pixels.shape[-1]
         grid, seen = self.grids[size], NanoDetector.normalised(batch.pixels)
-        taught: Answer | None = None
-        if weights.teacher and size <= self.recipe.network.teacher_size:
-            with torch.no_grad():
-                taught = self.teacher(seen)
         answer: Answer = self.model(seen)
         found, xyxy = matches(answer, batch.truths, grid)
-        scores = None if taught is None else taught.logits.sigmoid()
-        parts = label_loss(answer, batch.truths, grid, found, xyxy, scores)
-        parts = {name: value * weights.labels for name, value in parts.items()}
-        if taught is not None:
-            parts |= {k: v * weights.teacher for k, v in teacher_loss(answer, taught, batch.truths).items()}
+        parts: dict[str, Tensor] = {}
+        if answer.logits.requires_grad:  # else only the masks learn
+            taught = self._taught(seen)
+            scores = None if taught is None else taught.logits.sigmoid()
+            parts = label_loss(answer, batch.truths, grid, found, xyxy, scores)
+            parts = {name: value * weights.labels for name, value in parts.items()}
+            if taught is not None:
+                told = teacher_loss(answer, taught, batch.truths)
+                parts |= {name: value * weights.teacher for name, value in told.items()}
         if answer.prototypes is not None and weights.masks:
             alike = neighbours(batch.pixels)
             parts |= {k: v * weights.masks for k, v in mask_loss(answer, batch.truths, found, alike).items()}
         return parts
+
+    @torch.no_grad()
+    def _taught(self, seen: Tensor) -> Answer | None:
+        """What the teacher says, if it is asked about canvases of this size."""
+        if not self.recipe.loss.teacher or seen.shape[-1] > self.recipe.network.teacher_size:
+            return None
+        answer: Answer = self.teacher(seen)
+        return answer
 
     def judge(self, model: nn.Module) -> dict[str, float]:
         """COCO average precision on the watched pictures, by the reference implementation."""

@@ -32,11 +32,6 @@ class Grid:
     points: Tensor
     strides: Tensor
 
-    @property
-    def centres(self) -> Tensor:
-        """(c, 2), canvas pixels."""
-        return self.points + self.strides[:, None] / 2
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
@@ -94,11 +89,11 @@ def match(logits: Tensor, xyxy: Tensor, truth: Truth, grid: Grid) -> Match:
 
 
 def _candidates(xyxy: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
-    """(t, c) bool: the cell's centre lies in the box; it lies near the box's centre."""
-    centre = grid.centres[None]
-    inside = ((centre > xyxy[:, None, :2]) & (centre < xyxy[:, None, 2:])).all(2)
+    """(t, c) bool: the cell's point lies in the box, from where distances reach; it lies near the middle."""
+    point = grid.points[None]
+    inside = ((point >= xyxy[:, None, :2]) & (point < xyxy[:, None, 2:])).all(2)
     middle = (xyxy[:, None, :2] + xyxy[:, None, 2:]) / 2
-    near = ((centre - middle).abs() < CENTRE_RADIUS * grid.strides[None, :, None]).all(2)
+    near = ((point - middle).abs() < CENTRE_RADIUS * grid.strides[None, :, None]).all(2)
     return inside, near
 
 

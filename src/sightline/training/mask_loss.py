@@ -20,6 +20,8 @@ CELL = 4
 """Canvas pixels per cell of the prototypes."""
 SURE = 0.5
 """A teacher's marks below this score are not asked for a mask."""
+BOXED = 0.2
+"""Weight of what boxes alone say: at first a filled box pleases both of its parts."""
 SIMILAR = 0.3
 """Neighbours of at least this likeness should agree."""
 _TINY = 1e-5
@@ -31,7 +33,7 @@ def mask_loss(
     """Loss of a batch's masks; ``likeness`` (n, 2, h, w) from ``neighbours``, for objects with boxes only."""
     assert answer.coefficients is not None
     assert answer.prototypes is not None
-    zero = answer.prototypes.new_zeros(())
+    zero = answer.prototypes.sum() * 0  # a batch without objects still has a gradient
     sums = {"mask": zero, "mask_dice": zero, "mask_box": zero, "mask_alike": zero}
     counts = dict.fromkeys(sums, 0)
     for picture, (truth, pairs) in enumerate(zip(truths, found, strict=True)):
@@ -101,7 +103,7 @@ def _boxed(logits: Tensor, window: Tensor, likeness: Tensor) -> dict[str, Tensor
         same = (chance * other + (1 - chance) * (1 - other)).clamp(min=_TINY)
         agree = agree - (same.log() * alike).sum((1, 2))
         weight = weight + alike.sum((1, 2))
-    return {"mask_box": shadow, "mask_alike": agree / weight.clamp(min=1)}
+    return {"mask_box": BOXED * shadow, "mask_alike": BOXED * agree / weight.clamp(min=1)}
 
 
 def _dice(one: Tensor, other: Tensor, axes: int | tuple[int, ...]) -> Tensor:

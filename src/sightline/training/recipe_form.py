@@ -33,6 +33,9 @@ class Optimiser(Frozen):
     matrix_rate: float = Field(default=0.0, ge=0, description="muon: of matrices; 0: the plain rate.")
     momentum: float = Field(default=0.6, ge=0, lt=1, description="muon: of kernels.")
     plain_momentum: float = Field(default=0.85, ge=0, lt=1, description="muon: of what is no kernel.")
+    fresh_epochs: int = Field(
+        default=0, ge=0, description="First epochs in which only the parts that the start lacks learn."
+    )
     fresh: float = Field(default=1.0, gt=0, description="Factor of the rate for parts that the start lacks.")
     relative: bool = Field(default=False, description="The rate is a share of each tensor's size.")
     last_rate: float = Field(

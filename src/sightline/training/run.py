@@ -65,6 +65,7 @@ def train(
         sums: dict[str, float] = {}
         rate = 0.0
         model.train()
+        freeze(model, fresh_only=epoch < options.fresh_epochs)
         for step, batch in enumerate(lesson.batches(epoch)):
             done = epoch * lesson.steps + step
             rate = options.rate * rate_share(options, done, lesson.steps)
@@ -80,7 +81,7 @@ def train(
                     f"The loss of {plan.name} is no number in epoch {epoch + 1}, step {step + 1}.",
                     next_step="Lower optimiser.rate in the recipe and train again.",
                 )
-            optimiser.step()
+            optimiser.step()  # what has no gradient stays
             average.update(model)
             for name, value in parts.items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach()) / lesson.steps
@@ -122,19 +123,32 @@ OPTIMISERS: dict[str, Callable[[torch.nn.Module, Recipe], torch.optim.Optimizer]
 }
 
 
+def freeze(model: torch.nn.Module, *, fresh_only: bool) -> None:
+    """Let all weights learn, or only those that did not come with the start.
+
+    A random part beside trained ones would push them about before it has learnt anything itself.
+    """
+    fresh = tuple(getattr(model, "fresh", ()))
+    if not fresh:
+        return  # a network without a start decides by itself what stays as it is
+    for name, weights in model.named_parameters():
+        weights.requires_grad_(not fresh_only or name.startswith(fresh))
+
+
 def weight_groups(model: torch.nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     """One group per tensor, each with the ``scale`` of its steps.
 
     Adam moves every weight by about the rate, whatever its size. Where batch norm is folded into
     weights their sizes differ by orders of magnitude, so steps are made relative to a tensor's
-    root mean square (as in Adafactor, Shazeer and Stern, arXiv 1804.04235, section 8).
+    root mean square (as in Adafactor, Shazeer and Stern, arXiv 1804.04235, section 8). Parts that did not
+    come with the start have a factor of their own.
     """
     groups = []
     fresh = tuple(getattr(model, "fresh", ()))
     for name, weights in model.named_parameters():
         size = float(weights.detach().square().mean().sqrt())
         scale = max(size, 1e-3) if recipe.optimiser.relative else 1.0
-        scale *= recipe.optimiser.fresh if name.startswith(fresh) else 1.0
+        scale = recipe.optimiser.fresh if name.startswith(fresh) else scale
         groups.append({"params": [weights], "scale": scale})
     return groups
 

@@ -183,6 +183,10 @@ class MaskBranch(nn.Module):
         self.bank = nn.Conv2d(inner, count, 1)
         self.looks = nn.ModuleList(separable(WIDTH, WIDTH, 5) for _ in STRIDES)
         self.weigh = nn.ModuleList(nn.Conv2d(WIDTH, count, 1) for _ in STRIDES)
+        for part in self.modules():
+            if isinstance(part, nn.Conv2d):  # so that a signal keeps its size through eight layers
+                nn.init.kaiming_normal_(part.weight, 0.1)
+                nn.init.zeros_(cast("Tensor", part.bias))
 
     def forward(self, early: Tensor, levels: list[Tensor]) -> tuple[Tensor, Tensor]:
         deep = self.deep(levels[0])
