@@ -19,7 +19,7 @@ from sightline.training.packs import labels_of, read_pack
 from sightline.training.recipe import load_recipe
 from sightline.training.recipe_classify import ClassifyRecipe, Pack
 from sightline.training.release import release
-from sightline.training.run import train
+from sightline.training.run import freeze, train
 from sightline.types import UInt8
 
 pytestmark = pytest.mark.train
@@ -230,6 +230,12 @@ def test_the_first_layer_whitens(place: Path) -> None:
     assert (covariance - covariance.diagonal().diag()).abs().max() < 0.02
     assert torch.equal(kernels[32:], -kernels[:32])
     assert not kernels.requires_grad
+
+
+def test_the_loop_leaves_the_first_layer_as_it_is(place: Path) -> None:
+    stem = ClassifyLesson(plan_of(place)).model.stem
+    freeze(stem, fresh_only=False)
+    assert not stem.weight.requires_grad
 
 
 def weights(out: Path) -> dict[str, torch.Tensor]:
