@@ -99,6 +99,20 @@ def test_segments_are_judged_twice(boxes: Path) -> None:
     assert report.classes[0].figures["mask_AP"] == pytest.approx(1.0)
 
 
+def test_a_set_of_boxes_only_judges_no_masks(boxes: Path) -> None:
+    table = json.loads(boxes.read_text())
+    del table["annotations"][0]["segmentation"]
+    boxes.write_text(json.dumps(table))
+
+    def segment(name: str) -> Segments:
+        return Segments(dog(name), (Mask(np.ones((15, 20), bool), 5, 5),))
+
+    report = evaluate(RoadDouble("segment", ("x", "y", "dog"), segment), None, boxes, rules=Rules(rounds=0))
+    assert "AP" in report.figures
+    assert "mask_AP" not in report.figures
+
+
+
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
     for name in ("cat", "dog"):

@@ -125,7 +125,10 @@ def _judge_boxes(dataset: BoxSet, results: Sequence[Result], rules: Rules) -> Re
         "categories": [item for item in dataset.dataset["categories"] if item["id"] in category.values()],
         "annotations": [m for m in dataset.dataset["annotations"] if m["category_id"] in category.values()],
     }
-    kinds: list[Kind] = ["bbox", "segm"] if isinstance(results[0].prediction, Segments) else ["bbox"]
+    drawn = all(mark.get("segmentation") for mark in kept["annotations"])  # some sets have boxes only
+    kinds: list[Kind] = (
+        ["bbox", "segm"] if drawn and isinstance(results[0].prediction, Segments) else ["bbox"]
+    )
     found = [
         entry
         for picture, result in zip(dataset.pictures, results, strict=True)
