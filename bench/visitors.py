@@ -119,11 +119,11 @@ def on_val(seen: Seen, item: ProbeSet, choices: list[Choice]) -> tuple[Head, Jud
     return head, _judge(head, seen, item, test)
 
 
-def on_folds(seen: Seen, item: ProbeSet, choices: list[Choice]) -> Judged:
-    """Five folds of all; everything is chosen anew inside each."""
+def on_folds(seen: Seen, item: ProbeSet, choice: Choice) -> Judged:
+    """Five folds of all; weights, temperature and threshold are learned anew inside each."""
     parts, order = [], []
     for train, test in linear.folds(item.group, FOLDS, seed=1):
-        parts.append(_judge(learn(seen, item, train, choices), seen, item, test))
+        parts.append(_judge(learn(seen, item, train, [choice]), seen, item, test))
         order.append(np.flatnonzero(test))
     back = np.argsort(np.concatenate(order))
     probabilities, sure = (
@@ -182,7 +182,7 @@ def report(seen: Seen, item: ProbeSet) -> str:
     best: dict[str, Judged] = {}
     for name, choices in (("whole picture only, C = 0.01", plain), ("chosen by folds of train", CHOICES)):
         head, best["val"] = on_val(seen, item, choices)
-        best["folds"] = on_folds(seen, item, choices)
+        best["folds"] = on_folds(seen, item, head.choice)
         lines += [
             accuracy_row(f"{name}, val", best["val"]),
             accuracy_row(f"{name}, five folds", best["folds"]),

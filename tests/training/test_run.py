@@ -8,7 +8,8 @@ import torch
 
 from sightline.errors import ConfigError, ModelFailed
 from sightline.training.recipe import load_recipe
-from sightline.training.run import LESSONS, Epoch, fingerprint, train, weight_groups
+from sightline.training.run import Epoch, fingerprint, train, weight_groups
+from sightline.training.subjects import subject_of
 
 pytestmark = pytest.mark.train
 
@@ -43,6 +44,15 @@ def test_an_interrupted_run_goes_on_as_it_would_have_gone(recipe: Path, tmp_path
     assert list(train(recipe, tmp_path / "parts")) == []  # finished: nothing left to do
 
 
+def test_a_run_may_end_before_its_schedule_and_go_on_later(recipe: Path, tmp_path: Path) -> None:
+    whole = list(train(recipe, tmp_path / "whole"))
+    (first,) = train(recipe, tmp_path / "parts", overrides={"optimiser.stop": 1})
+    assert (first.number, first.epochs, first.loss) == (1, 2, whole[0].loss)
+    assert (tmp_path / "parts" / "weights.pt").is_file()  # finished, as far as anybody can tell
+    (second,) = train(recipe, tmp_path / "parts")
+    assert (second.number, second.loss) == (2, whole[1].loss)
+
+
 def test_another_recipe_may_not_go_on_with_a_run(recipe: Path, tmp_path: Path) -> None:
     next(train(recipe, tmp_path))
     with pytest.raises(ConfigError, match="another recipe"):
@@ -64,7 +74,7 @@ def test_a_loss_that_is_no_number_ends_the_run(recipe: Path, tmp_path: Path) -> 
 def test_relative_steps_are_in_proportion_to_the_weights(recipe: Path, tmp_path: Path) -> None:
     overrides = {"optimiser.relative": True, "optimiser.epochs": 1, "optimiser.weight_decay": 0.0}
     plan = load_recipe(recipe, overrides)
-    groups = weight_groups(LESSONS["detect"](plan).model, plan)
+    groups = weight_groups(subject_of(plan).lesson(plan).model, plan)
     for group in groups:
         (tensor,) = group["params"]
         assert group["scale"] == pytest.approx(max(1e-3, float(tensor.detach().square().mean().sqrt())))

@@ -27,6 +27,9 @@ class Optimiser(Frozen):
         default="adamw", description="muon: orthogonal steps for kernels, plain ones for all else."
     )
     epochs: int = Field(gt=0)
+    stop: int = Field(
+        default=0, ge=0, description="End after so many epochs of the schedule; 0: after all of them."
+    )
     batch: int = Field(default=16, gt=0)
     rate: float = Field(gt=0, description="Peak learning rate.")
     plain_rate: float = Field(default=0.0, ge=0, description="muon: of what is no kernel; 0: the same rate.")

@@ -22,6 +22,9 @@ from sightline.training.muon import muon_of
 from sightline.training.recipe import Recipe, load_recipe
 from sightline.training.subjects import subject_of
 
+_NOT_COUNTED: Any = {"bundle": True, "data": {"root", "cache"}, "optimiser": {"stop"}}
+"""What may differ between a checkpoint's recipe and the one that goes on with it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
@@ -60,7 +63,7 @@ def train(
     average = Average(model, options.average)
     first = _restore(out / "last.pt", plan, model, optimiser, average) if resume else 0
 
-    for epoch in range(first, options.epochs):
+    for epoch in range(first, options.stop or options.epochs):
         started = time.perf_counter()
         sums: dict[str, float] = {}
         rate = 0.0
@@ -155,7 +158,7 @@ def weight_groups(model: torch.nn.Module, recipe: Recipe) -> list[dict[str, Any]
 
 def fingerprint(recipe: Recipe) -> str:
     """What must be equal for a checkpoint to be this recipe's; words and places do not count."""
-    text = recipe.model_dump_json(exclude={"bundle": True, "data": {"root", "cache"}}, exclude_defaults=True)
+    text = recipe.model_dump_json(exclude=_NOT_COUNTED, exclude_defaults=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
