@@ -16,6 +16,8 @@ Task: TypeAlias = Literal["classify", "detect", "segment"]
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 VERSION_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,31}$"
 SIDE_MAX = 4096
+LOSS_MAX = 0.5
+"""Points of the main figure that a variant may lose and still be chosen without being asked for."""
 
 
 class _Frozen(BaseModel):
@@ -106,6 +108,30 @@ class Thresholds(_Frozen):
     )
 
 
+class Variant(_Frozen):
+    """Another file of the same network in the bundle, faster on some machines, and what it costs."""
+
+    precision: Literal["int8"] = "int8"
+    file: Literal["model.int8.onnx"] = "model.int8.onnx"
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$", description="Of the file, lower-case hex.")
+    bytes: int = Field(gt=0, description="Size of the file.")
+    loses: float | None = Field(
+        default=None,
+        description="Points (hundredths) that the worst main figure lies below that of model.onnx, judged in "
+        "one run; negative: above. None: not judged.",
+    )
+    metrics: dict[str, Any] = Field(
+        default_factory=dict, description="Figures of this file, and under `float` those of model.onnx."
+    )
+    calibration: str = Field(default="", description="How it was made, in words.")
+    judged_on: str = Field(default="", description="Data set and number of pictures behind `loses`.")
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it may be taken without being asked for: judged, and close enough."""
+        return self.loses is not None and self.loses <= LOSS_MAX
+
+
 class Manifest(_Frozen):
     """``model.json``."""
 
@@ -123,6 +149,9 @@ class Manifest(_Frozen):
         default="", pattern=r"^([0-9a-f]{64})?$", description="Of model.onnx, lower-case hex."
     )
     bytes: int = Field(default=0, ge=0, description="Size of model.onnx.")
+    variants: tuple[Variant, ...] = Field(
+        default=(), max_length=1, description="Other files of the same network in the bundle."
+    )
     licence: str = Field(default="unknown", description="SPDX id, or 'unknown'.")
     origin: str = ""
     initialisation: str = ""
@@ -160,6 +189,10 @@ class Manifest(_Frozen):
             f"The model {self.name} does not run at the size {size}. Its sizes are: {offered}.",
             next_step=f"Ask for one of them; without a size it is {contract.width}.",
         )
+
+    def variant(self, precision: str) -> Variant | None:
+        """The variant of that precision, if the bundle has one."""
+        return next((item for item in self.variants if item.precision == precision), None)
 
     @property
     def digest(self) -> str:

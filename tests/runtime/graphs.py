@@ -11,7 +11,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from sightline.manifest import Head, InputContract, Manifest
+from sightline.manifest import Head, InputContract, Manifest, Variant
+from sightline.registry import INT8_FILE, file_sha256
+from sightline.runtime.quantize import quantize
 
 LABELS = ("red", "green", "blue")
 SIDE = 8
@@ -135,6 +137,30 @@ def sized_bundle(folder: Path, *, side: int | str = "side", **changes: Any) -> P
         "licence": "CC0-1.0",
     }
     (folder / "model.json").write_text(sized_manifest(**(about | changes)).model_dump_json())
+    return folder
+
+
+def colour_noise(count: int = 16) -> list[np.ndarray[Any, Any]]:
+    """Inputs of `colour_classifier`: noise that leans to one colour each."""
+    chance = np.random.default_rng(1)
+    made = []
+    for index in range(count):
+        tensor = chance.uniform(0, 0.4, (1, 3, SIDE, SIDE)).astype(np.float32)
+        tensor[:, index % 3] += 0.5
+        made.append(tensor)
+    return made
+
+
+def varied_bundle(folder: Path, **changes: Any) -> Path:
+    """A bundle of `colour_classifier` with a real int8 file; ``changes`` are fields of its `Variant`."""
+    folder.mkdir(parents=True)
+    model, int8 = colour_classifier(folder / "model.onnx"), folder / INT8_FILE
+    quantize(model, int8, colour_noise(), manifest())
+    fields = {"sha256": file_sha256(int8), "bytes": int8.stat().st_size, "loses": 0.1}
+    about = manifest(
+        sha256=file_sha256(model), bytes=model.stat().st_size, variants=(Variant(**(fields | changes)),)
+    )
+    (folder / "model.json").write_text(about.model_dump_json())
     return folder
 
 

@@ -2,9 +2,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.runtime.graphs import breaks_when_run, colour_classifier, manifest, sums_over_the_batch
+from tests.runtime.graphs import (
+    breaks_when_run,
+    colour_classifier,
+    manifest,
+    sums_over_the_batch,
+    varied_bundle,
+)
 
 from sightline.errors import ModelFailed
+from sightline.manifest import Variant
+from sightline.registry import INT8_FILE, read_bundle
 from sightline.runtime import choose, measure
 from sightline.runtime.choose import Choice, Measurement
 from sightline.runtime.engine import Plan
@@ -77,6 +85,53 @@ def test_candidates_follow_the_settings_and_the_processor(
     monkeypatch.setattr(measure, "this_machine", lambda: Features("x", flags))
     plans = measure.candidates(Plan(), settings_of(engine=engine, precision=precision))
     assert [f"{plan.engine} {plan.precision}" for plan in plans] == expected
+
+
+@pytest.mark.parametrize(
+    ("precision", "loses", "expected"),
+    [
+        ("auto", 0.5, ["onnxruntime fp32", "openvino fp32", "onnxruntime int8", "openvino int8"]),
+        ("auto", 0.51, ["onnxruntime fp32", "openvino fp32"]),
+        ("auto", None, ["onnxruntime fp32", "openvino fp32"]),
+        ("fp32", 0.0, ["onnxruntime fp32", "openvino fp32"]),
+        ("int8", 3.0, ["onnxruntime int8", "openvino int8"]),
+    ],
+)
+def test_the_int8_file_is_tried_where_it_was_judged_or_asked_for(
+    monkeypatch: pytest.MonkeyPatch, precision: str, loses: float | None, expected: list[str]
+) -> None:
+    monkeypatch.setattr(measure, "this_machine", lambda: Features("x", frozenset({"avx2"})))
+    about = manifest(variants=(Variant(sha256="0" * 64, bytes=1, loses=loses),))
+    plans = measure.candidates(Plan(), settings_of(precision=precision), about)
+    assert [f"{plan.engine} {plan.precision}" for plan in plans] == expected
+
+
+def test_the_setting_int8_leaves_models_without_such_a_file_in_float(tmp_path: Path) -> None:
+    settings = settings_of(precision="int8", engine="onnxruntime")
+    assert [plan.precision for plan in measure.candidates(Plan(), settings, manifest())] == ["fp32"]
+    assert (
+        choose.default(colour_classifier(tmp_path / "m.onnx"), manifest(), settings).plan.precision == "fp32"
+    )
+
+
+def test_the_int8_file_is_measured_like_the_float_one_and_runs_when_asked_for(tmp_path: Path) -> None:
+    bundle = read_bundle(varied_bundle(tmp_path / "made"))
+    path, about, cache = bundle.model_path, bundle.manifest, tmp_path / "cache"
+    tried = measure.measure(path, about, settings_of(batch_max=1))
+    assert not [row.fault for row in tried.measurements if row.plan.precision == "int8" and row.fault]
+    asked = choose.choose(path, about, settings_of(precision="int8", batch_max=1), cache)
+    assert asked.plan.precision == "int8"
+    assert choose.open_engine(path, about, asked).info.precision == "int8"
+    unjudged = about.model_copy(update={"variants": (about.variants[0].model_copy(update={"loses": None}),)})
+    assert choose.recall(path, unjudged, settings_of(precision="int8", batch_max=1), cache) is None
+
+
+def test_an_int8_file_that_computes_something_else_is_out(tmp_path: Path) -> None:
+    folder = varied_bundle(tmp_path / "made")
+    colour_classifier(folder / INT8_FILE, sharpness=-4.0)
+    about = read_bundle(folder).manifest
+    rows = measure.measure(folder / "model.onnx", about, settings_of(engine="onnxruntime")).measurements
+    assert [bool(row.fault) for row in rows if row.plan.precision == "int8"] == [True]
 
 
 def test_another_engine_must_be_clearly_faster() -> None:

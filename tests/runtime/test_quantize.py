@@ -1,9 +1,10 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from onnx import helper
-from tests.runtime.graphs import SIDE, colour_classifier, manifest, save
+from tests.runtime.graphs import SIDE, colour_classifier, colour_noise, manifest, save
 
 from sightline.errors import BadOption, ModelFailed, ModelRefused
 from sightline.runtime.choose import Choice, open_engine
@@ -11,38 +12,27 @@ from sightline.runtime.engine import Plan
 from sightline.runtime.quantize import PICTURES_MIN, quantize
 
 
-def pictures(count: int = 16) -> list[np.ndarray]:
-    """Noise that leans to one colour each."""
-    chance = np.random.default_rng(1)
-    made = []
-    for index in range(count):
-        tensor = chance.uniform(0, 0.4, (1, 3, SIDE, SIDE)).astype(np.float32)
-        tensor[:, index % 3] += 0.5
-        made.append(tensor)
-    return made
-
-
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 def test_the_int8_graph_says_the_same_in_both_engines(tmp_path: Path, engine: str) -> None:
     source = colour_classifier(tmp_path / "m.onnx")
-    made = quantize(source, tmp_path / "int8.onnx", pictures(), manifest())
+    made = quantize(source, tmp_path / "int8.onnx", colour_noise(), manifest())
     assert made.chosen.alike == 1
     assert made.chosen.distance < 0.05
     plan = Plan(engine=engine)  # type: ignore[arg-type]
     runner = open_engine(tmp_path / "int8.onnx", manifest(), Choice(plan, ""))
     assert runner.info.precision == "int8"
-    assert [int(runner.run(tensor)["logits"].argmax()) for tensor in pictures(6)] == [0, 1, 2, 0, 1, 2]
+    assert [int(runner.run(tensor)["logits"].argmax()) for tensor in colour_noise(6)] == [0, 1, 2, 0, 1, 2]
 
 
 def test_too_few_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BadOption, match=f"at least {PICTURES_MIN} pictures, got 3"):
-        quantize(colour_classifier(tmp_path / "m.onnx"), tmp_path / "x.onnx", pictures(3), manifest())
+        quantize(colour_classifier(tmp_path / "m.onnx"), tmp_path / "x.onnx", colour_noise(3), manifest())
 
 
 def test_an_int8_graph_is_not_quantised_again(tmp_path: Path) -> None:
-    quantize(colour_classifier(tmp_path / "m.onnx"), tmp_path / "int8.onnx", pictures(), manifest())
+    quantize(colour_classifier(tmp_path / "m.onnx"), tmp_path / "int8.onnx", colour_noise(), manifest())
     with pytest.raises(ModelRefused, match="quantised already"):
-        quantize(tmp_path / "int8.onnx", tmp_path / "again.onnx", pictures(), manifest())
+        quantize(tmp_path / "int8.onnx", tmp_path / "again.onnx", colour_noise(), manifest())
 
 
 def test_a_graph_that_int8_ruins_is_refused_and_nothing_is_left(tmp_path: Path) -> None:
@@ -57,13 +47,53 @@ def test_a_graph_that_int8_ruins_is_refused_and_nothing_is_left(tmp_path: Path) 
     weights = {"weight": weight, "gain": np.array([[5000.0]], np.float32)}
     source = save(tmp_path / "m.onnx", nodes, weights, ["n", 3, SIDE, SIDE], ("logits", ["n", 3]))
     with pytest.raises(ModelFailed, match="differ too much"):
-        quantize(source, tmp_path / "int8.onnx", pictures(), manifest())
+        quantize(source, tmp_path / "int8.onnx", colour_noise(), manifest())
     assert [path.name for path in tmp_path.iterdir()] == ["m.onnx"]
 
 
 def test_progress_is_told(tmp_path: Path) -> None:
     told: list[str] = []
     quantize(
-        colour_classifier(tmp_path / "m.onnx"), tmp_path / "int8.onnx", pictures(), manifest(), told.append
+        colour_classifier(tmp_path / "m.onnx"),
+        tmp_path / "int8.onnx",
+        colour_noise(),
+        manifest(),
+        told.append,
     )
-    assert told[0] == "Quantising everything"
+    assert told == ["Calibrating", "Quantising everything"]
+
+
+def test_labelled_pictures_decide_when_there_are_some(tmp_path: Path) -> None:
+    """The first way that loses little is taken; the others are not even tried."""
+    losses = iter([0.7, 0.4, 0.1])
+    source = three_layers(tmp_path / "m.onnx")
+    made = quantize(
+        source, tmp_path / "int8.onnx", colour_noise(), manifest(), judge=lambda _path: next(losses)
+    )
+    assert [(item.loses, item.good) for item in made.attempts] == [(0.7, False), (0.4, True)]
+    assert made.chosen.title == "everything but the first and the last"
+    layers = [node for node in onnx.load(tmp_path / "int8.onnx").graph.node if node.op_type == "Conv"]
+    assert [node.input[1].endswith("_DequantizeLinear_Output") for node in layers] == [False, True, False]
+
+
+def test_a_way_that_loses_too_much_is_refused_however_alike_it_is(tmp_path: Path) -> None:
+    source = colour_classifier(tmp_path / "m.onnx")
+    with pytest.raises(ModelFailed, match=r"100% alike, 0\.60 points lost"):
+        quantize(source, tmp_path / "int8.onnx", colour_noise(), manifest(), judge=lambda _path: 0.6)
+    assert not (tmp_path / "int8.onnx").exists()
+
+
+def three_layers(path: Path) -> Path:
+    """`colour_classifier` in three steps."""
+    eye = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
+    nodes = [
+        helper.make_node("Conv", ["pixels", "one"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+        helper.make_node("Conv", ["b", "two"], ["c"]),
+        helper.make_node("Relu", ["c"], ["d"]),
+        helper.make_node("Conv", ["d", "three"], ["e"]),
+        helper.make_node("GlobalAveragePool", ["e"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["logits"]),
+    ]
+    weights = {"one": eye, "two": 2 * eye, "three": 4 * eye}
+    return save(path, nodes, weights, ["n", 3, SIDE, SIDE], ("logits", ["n", 3]))

@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from sightline.errors import ModelRefused
-from sightline.manifest import Manifest, Task
+from sightline.manifest import Manifest, Task, Variant
 from sightline.types import ModelRef
 
 MODEL_FILE = "model.onnx"
+INT8_FILE = "model.int8.onnx"
 MANIFEST_FILE = "model.json"
 CARD_FILE = "CARD.md"
 MODEL_BYTES_MAX = 1 << 30
@@ -80,12 +81,19 @@ class Bundle:
         return self.folder / MODEL_FILE
 
     @property
+    def files(self) -> tuple[Path, ...]:
+        """All weights: ``model.onnx``, and the variants that the manifest names."""
+        return (self.model_path, *(self.folder / item.file for item in self.manifest.variants))
+
+    def weights(self, precision: str) -> Path:
+        """The file that runs when a plan says ``precision``: a variant's, or ``model.onnx``."""
+        variant = self.manifest.variant(precision)
+        return self.folder / variant.file if variant else self.model_path
+
+    @property
     def size(self) -> int:
-        """Bytes of ``model.onnx``; 0 if it has gone."""
-        try:
-            return self.model_path.stat().st_size
-        except OSError:
-            return 0
+        """Bytes of all weights, variants too; what has gone counts nothing."""
+        return sum(_bytes(path) for path in self.files)
 
     @property
     def card(self) -> str:
@@ -93,33 +101,38 @@ class Bundle:
         return _read_card(self.folder / CARD_FILE)
 
     def verify(self) -> None:
-        """Compare ``model.onnx`` with the digest in the manifest (reads the whole file).
+        """Compare ``model.onnx`` and each variant with the digests in the manifest (reads all of them).
 
         Raises:
             ModelRefused: The file is missing, is no regular file, or is not what the manifest promises.
         """
-        path, manifest = self.model_path, self.manifest
-        if not is_regular(path):
-            raise ModelRefused(
-                f"The model {self.reference} has no regular file {MODEL_FILE}.",
-                next_step="Import the model again.",
-            )
-        if not manifest.sha256:
+        manifest = self.manifest
+        if not manifest.sha256 and is_regular(self.model_path):
             raise ModelRefused(
                 f"The manifest of {self.reference} states no SHA-256, so nothing vouches for its weights.",
                 next_step="Import the folder with `sightline models import`, which computes it.",
             )
-        size = path.stat().st_size
-        if manifest.bytes and size != manifest.bytes:
+        self._verify(self.model_path, manifest)
+        for variant in manifest.variants:
+            self._verify(self.folder / variant.file, variant)
+
+    def _verify(self, path: Path, promised: Manifest | Variant) -> None:
+        if not is_regular(path):
             raise ModelRefused(
-                f"{MODEL_FILE} of {self.reference} should have {manifest.bytes} bytes, but has {size}: "
+                f"The model {self.reference} has no regular file {path.name}.",
+                next_step="Import the model again.",
+            )
+        size = path.stat().st_size
+        if promised.bytes and size != promised.bytes:
+            raise ModelRefused(
+                f"{path.name} of {self.reference} should have {promised.bytes} bytes, but has {size}: "
                 "it was cut or replaced.",
                 next_step="Import the model again from an intact copy.",
             )
         found = file_sha256(path)
-        if found != manifest.sha256:
+        if found != promised.sha256:
             raise ModelRefused(
-                f"{MODEL_FILE} of {self.reference} should have SHA-256 {manifest.sha256}, but has {found}: "
+                f"{path.name} of {self.reference} should have SHA-256 {promised.sha256}, but has {found}: "
                 "it is damaged or was replaced.",
                 next_step="Import the model again from an intact copy.",
             )
@@ -132,16 +145,7 @@ def read_bundle(folder: Path, *, bundled: bool = False) -> Bundle:
         ModelRefused: A file is missing, a link, too large, or does not follow the manifest's rules.
     """
     for name, limit in ((MANIFEST_FILE, MANIFEST_BYTES_MAX), (MODEL_FILE, MODEL_BYTES_MAX)):
-        path = folder / name
-        if not is_regular(path):
-            raise ModelRefused(
-                f"The folder {folder.name!r} holds no regular file {name}.",
-                next_step="A bundle is a folder with model.onnx and model.json; links are not followed.",
-            )
-        if path.stat().st_size > limit:
-            raise ModelRefused(
-                f"{name} of {folder.name!r} may have {limit} bytes, got {path.stat().st_size}."
-            )
+        _check_file(folder / name, limit)
     try:
         manifest = Manifest.model_validate_json((folder / MANIFEST_FILE).read_bytes())
     except (ValidationError, OSError, RecursionError) as error:
@@ -149,7 +153,22 @@ def read_bundle(folder: Path, *, bundled: bool = False) -> Bundle:
             f"{MANIFEST_FILE} of {folder.name!r} cannot be used: {_first_line(error)}.",
             next_step="Mend model.json; docs/reference/manifest.md lists every field.",
         ) from error
+    for variant in manifest.variants:
+        _check_file(folder / variant.file, MODEL_BYTES_MAX)
     return Bundle(manifest, folder, bundled)
+
+
+def _check_file(path: Path, limit: int) -> None:
+    if not is_regular(path):
+        raise ModelRefused(
+            f"The folder {path.parent.name!r} holds no regular file {path.name}.",
+            next_step="A bundle is a folder with model.onnx, model.json and the variants that it names; "
+            "links are not followed.",
+        )
+    if path.stat().st_size > limit:
+        raise ModelRefused(
+            f"{path.name} of {path.parent.name!r} may have {limit} bytes, got {path.stat().st_size}."
+        )
 
 
 def file_sha256(path: Path) -> str:
@@ -159,6 +178,13 @@ def file_sha256(path: Path) -> str:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def is_regular(path: Path) -> bool:

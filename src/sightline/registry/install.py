@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sightline.errors import ModelRefused
-from sightline.registry.bundle import CARD_FILE, MANIFEST_FILE, MODEL_FILE, Bundle, is_regular, read_bundle
+from sightline.registry.bundle import CARD_FILE, MANIFEST_FILE, Bundle, is_regular, read_bundle
 from sightline.registry.room import room_for_it
 
 ACTIVE_FILE = "ACTIVE"
@@ -20,7 +20,7 @@ _ABANDONED_S = 24 * 3600.0
 def install(folder: Path, root: Path, taken: Mapping[str, Bundle]) -> str:
     """Copy a proven bundle to ``root/<name>/<version>`` and point ``ACTIVE`` at it.
 
-    The copy is what gets proven, so the source may change or lie meanwhile. Only the three known
+    The copy is what gets proven, so the source may change or lie meanwhile. Only known
     files are copied. Returns ``name@version``.
 
     Raises:
@@ -83,9 +83,9 @@ def _copy(bundle: Bundle, target: Path, root: Path) -> None:
     staging = Path(tempfile.mkdtemp(prefix=INCOMING, dir=root))
     try:
         staging.chmod(0o755)
-        for name in (MODEL_FILE, MANIFEST_FILE, CARD_FILE):
-            if is_regular(bundle.folder / name):
-                _copy_file(bundle.folder / name, staging / name)
+        for path in (*bundle.files, bundle.folder / MANIFEST_FILE, bundle.folder / CARD_FILE):
+            if is_regular(path):
+                _copy_file(path, staging / path.name)
         read_bundle(staging).verify()
         _sync_folder(staging)
         if os.path.lexists(target):  # damaged, or it would have been found: gone only once its heir is proven

@@ -44,7 +44,7 @@ class Registry:
         self._wrecks: Sequence[Wreck] = ()
         self._signature: Signature | None = None
         self._looked_s = float("-inf")
-        self._proven: dict[tuple[Path, str], tuple[int, int, int]] = {}
+        self._proven: dict[tuple[Path, str], tuple[tuple[int, int, int], ...]] = {}
 
     @property
     def root(self) -> Path:
@@ -101,11 +101,11 @@ class Registry:
             ModelRefused: The weights are not what the manifest promises.
         """
         try:
-            state = bundle.model_path.stat()
+            states = [path.stat() for path in bundle.files]
         except OSError:
             bundle.verify()  # says what is missing
             raise
-        mark = (state.st_size, state.st_mtime_ns, state.st_ino)
+        mark = tuple((state.st_size, state.st_mtime_ns, state.st_ino) for state in states)
         if self._proven.get(_key(bundle)) != mark:
             self._proven.pop(_key(bundle), None)
             bundle.verify()

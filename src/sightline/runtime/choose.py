@@ -103,6 +103,8 @@ def default(path: Path, manifest: Manifest, settings: Settings) -> Choice:
     """The plan without a measurement: ONNX Runtime, a lane for each core, and a wide copy if it is small."""
     engine = "openvino" if settings.engine == "openvino" else "onnxruntime"
     precision = "bf16" if settings.precision == "bf16" and engine == "openvino" else "fp32"
+    if settings.precision == "int8" and manifest.variant("int8"):
+        precision = "int8"
     plan = base_plan(path, manifest, settings)
     reason = "Not measured yet." if settings.engine == "auto" else "The setting asks for this engine."
     return Choice(Plan(**(plan.to_json() | {"engine": engine, "precision": precision})), reason)
@@ -122,13 +124,25 @@ def base_plan(path: Path, manifest: Manifest, settings: Settings) -> Plan:
     return Plan(threads=threads, lanes=threads, wide=wide, arena=not lean)
 
 
+def graph_of(path: Path, manifest: Manifest, plan: Plan) -> Path:
+    """The file that a plan runs: ``path``, or the variant of the plan's precision beside it."""
+    variant = manifest.variant(plan.precision)
+    return path.with_name(variant.file) if variant else path
+
+
 def open_engine(path: Path, manifest: Manifest, choice: Choice, limit_s: float = 0.0) -> Engine:
     """Open a graph as chosen; runs that take longer than ``limit_s`` are stopped (0: none).
+
+    Args:
+        path: ``model.onnx``; where the plan says so, the variant beside it is opened.
+        manifest: Its contract.
+        choice: The plan.
+        limit_s: Longest run.
 
     Raises:
         ModelFailed: The engine does not take it.
     """
-    tensor = manifest.input.tensor
+    tensor, path = manifest.input.tensor, graph_of(path, manifest, choice.plan)
     if choice.plan.engine == "openvino":
         from sightline.runtime.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - 30 MB, only when wanted
 
@@ -173,6 +187,7 @@ def _record(path: Path, manifest: Manifest, settings: Settings, cache_dir: Path)
     digest = manifest.sha256 or hashlib.sha256(path.read_bytes()).hexdigest()
     known = manifest.input.model_dump(exclude=None if manifest.input.sizes else {"sizes"})
     about = [_knobs(settings), installed("onnxruntime"), installed("openvino"), known]
+    about += [f"{item.sha256} {item.trusted}" for item in manifest.variants]
     mark = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
     return cache_dir / f"{digest[:32]}-{this_machine().fingerprint}-{mark}.json"
 

@@ -22,7 +22,7 @@ Tensor: TypeAlias = npt.NDArray[Any]
 Outputs: TypeAlias = dict[str, Tensor]
 Shape: TypeAlias = tuple[int, ...]
 EngineName: TypeAlias = Literal["onnxruntime", "openvino"]
-Precision: TypeAlias = Literal["fp32", "bf16"]
+Precision: TypeAlias = Literal["fp32", "bf16", "int8"]
 _PATH_SLASHES = 2
 TRY_OTHER = 24
 """Every so many calls that are alone, the slower of wide and narrow is timed again."""
@@ -36,6 +36,7 @@ class Plan:
 
     engine: EngineName = "onnxruntime"
     precision: Precision = "fp32"
+    """``int8``: the bundle's int8 file runs instead of ``model.onnx``."""
     threads: int = 1
     """All threads that the model may use."""
     lanes: int = 1

@@ -23,9 +23,9 @@ from sightline.errors import ModelFailed, SightlineError
 from sightline.manifest import Manifest
 from sightline.runtime import choose
 from sightline.runtime.choose import Choice, Measurement
-from sightline.runtime.engine import Engine, Outputs, Plan, Tensor
+from sightline.runtime.engine import Engine, EngineName, Outputs, Plan, Tensor
 from sightline.runtime.features import this_machine
-from sightline.runtime.parity import canvas, difference, samples, slack, tolerance
+from sightline.runtime.parity import canvas, difference, distance, samples, slack, tolerance
 from sightline.settings import Settings
 
 ANOTHER_ENGINE = 1.15
@@ -33,7 +33,10 @@ ANOTHER_ENGINE = 1.15
 ANOTHER_USE = 1.08
 """How much faster than the plain plan batches or fewer lanes must be."""
 _TRY_S = 0.6
-_Truth: TypeAlias = tuple[Manifest, Tensor, Outputs]
+INT8_APART = 0.5
+"""How far from float the outputs of a judged int8 file may be; more is an error of arithmetic."""
+_Truth: TypeAlias = tuple[Manifest, Tensor, dict[str, Outputs]]
+"""A contract, an input made for it, and what ONNX Runtime says to it, by precision."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -44,8 +47,8 @@ def measure(path: Path, manifest: Manifest, settings: Settings) -> Choice:
         ModelFailed: Not even the first candidate runs.
     """
     base = choose.base_plan(path, manifest, settings)
-    attempt = partial(_try, path, manifest, _truths(path, manifest, base))
-    plans = candidates(base, settings)
+    plans = candidates(base, settings, manifest)
+    attempt = partial(_try, path, manifest, _truths(path, manifest, base, plans))
     attempt(plans[0])  # the first to run finds a cold processor; it is not to pay for that
     rows = [attempt(plan) for plan in plans]
     best = pick(rows, ANOTHER_ENGINE)
@@ -59,8 +62,18 @@ def measure(path: Path, manifest: Manifest, settings: Settings) -> Choice:
     return Choice(best.plan, explain(best, rows), tuple(rows))
 
 
-def candidates(base: Plan, settings: Settings) -> list[Plan]:
-    """Engines and precisions worth trying with the plain plan; ONNX Runtime fp32 first if it may win."""
+def candidates(base: Plan, settings: Settings, manifest: Manifest | None = None) -> list[Plan]:
+    """Engines and precisions worth trying with the plain plan; ONNX Runtime fp32 first if it may win.
+
+    The int8 file is tried where it was judged and loses little, or where the settings ask for it.
+    """
+    variant = manifest.variant("int8") if manifest else None
+    engines: list[EngineName] = [
+        name for name in ("onnxruntime", "openvino") if settings.engine in ("auto", name)
+    ]
+    int8 = [replace(base, engine=name, precision="int8") for name in engines] if variant else []
+    if int8 and settings.precision == "int8":
+        return int8
     native = settings.precision == "bf16" or (settings.precision == "auto" and this_machine().bf16)
     plans = []
     if settings.engine != "openvino" and not (settings.precision == "bf16" and settings.engine == "auto"):
@@ -70,7 +83,8 @@ def candidates(base: Plan, settings: Settings) -> list[Plan]:
             plans.append(replace(base, engine="openvino"))
         if native:
             plans.append(replace(base, engine="openvino", precision="bf16"))
-    return plans
+    tried = settings.precision == "auto" and variant is not None and variant.trusted
+    return plans + int8 if tried else plans
 
 
 def uses(plan: Plan, settings: Settings) -> list[Plan]:
@@ -108,15 +122,42 @@ def _better(best: Measurement, row: Measurement, margin: float) -> Measurement:
     return row if not row.fault and row.images_per_s > margin * best.images_per_s else best
 
 
-def _truths(path: Path, manifest: Manifest, base: Plan) -> list[_Truth]:
-    """What ONNX Runtime fp32 says about each sample at each size, the usual one first.
+def _truths(path: Path, manifest: Manifest, base: Plan, plans: list[Plan]) -> list[_Truth]:
+    """What ONNX Runtime says about each sample at each size, the usual one first, in float and in int8.
 
     A graph that it cannot run was never accepted.
     """
-    engine = choose.open_engine(path, manifest, Choice(replace(base, lanes=1, wide=False), ""))
+    wanted = ["fp32"] + ["int8"] * any(plan.precision == "int8" for plan in plans)
+    engines = {name: _reference(path, manifest, base, name) for name in wanted}
     others = (manifest.at(size) for size in manifest.input.sizes if size != manifest.input.width)
-    sized = ((each, tensor) for each in (manifest, *others) for tensor in samples(each.input))
-    return [(each, tensor, engine.run(tensor)) for each, tensor in sized]
+    sized = [(each, tensor) for each in (manifest, *others) for tensor in samples(each.input)]
+    return [
+        (each, tensor, {name: engine.run(tensor) for name, engine in engines.items()})
+        for each, tensor in sized
+    ]
+
+
+def _reference(path: Path, manifest: Manifest, base: Plan, precision: str) -> Engine:
+    plan = replace(base, lanes=1, wide=False, precision="int8" if precision == "int8" else "fp32")
+    return choose.open_engine(path, manifest, Choice(plan, ""))
+
+
+def _apart(engine: Engine, plan: Plan, truths: list[_Truth]) -> float:
+    """The largest distance from the reference; infinite when a sample is read differently.
+
+    What int8 costs was judged on a data set, which says more than two pictures. Here an engine only has
+    to compute the file as ONNX Runtime does, and to stay in sight of the float graph.
+    """
+    moves, worst = slack(engine.info.precision), 0.0
+    for each, asked, told in truths:
+        got, size = engine.run(asked), canvas(asked, each.input)
+        if plan.precision == "int8":
+            far = distance(told["fp32"], got)
+            same = difference(told["int8"], got, each, size, moves) <= tolerance("int8")
+            worst = max(worst, far if same and far <= INT8_APART else float("inf"))
+        else:
+            worst = max(worst, difference(told["fp32"], got, each, size, moves))
+    return worst
 
 
 def _try(path: Path, manifest: Manifest, truths: list[_Truth], plan: Plan) -> Measurement:
@@ -126,16 +167,12 @@ def _try(path: Path, manifest: Manifest, truths: list[_Truth], plan: Plan) -> Me
         engine = choose.open_engine(path, manifest, Choice(plan, ""))
         if plan.batch > 1 and engine.max_batch == 1:
             return Measurement(plan, fault="the graph takes one picture at a time")
-        moves = slack(engine.info.precision)
-        apart = max(
-            difference(told, engine.run(asked), each, canvas(asked, each.input), moves)
-            for each, asked, told in truths
-        )
+        apart = _apart(engine, plan, truths)
         if plan.batch > 1:
             apart = max(apart, _batched_difference(engine, tensor, manifest))
     except SightlineError as error:
         return Measurement(plan, fault=str(error))
-    if apart > tolerance(engine.info.precision):
+    if apart > (INT8_APART if plan.precision == "int8" else tolerance(engine.info.precision)):
         return Measurement(plan, difference=apart, fault=f"it differs by {apart:.2g} from ONNX Runtime fp32")
     batch = _repeat(tensor, plan.batch)
     latency = _latency_ms(engine, tensor)

@@ -7,40 +7,44 @@ QuantizeLinear/DequantizeLinear pairs that both engines understand (the scheme o
 products in 16 bits and would overflow: the same file must give the same numbers everywhere.
 """
 
-import logging
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
-from io import StringIO
+from functools import partial
 from pathlib import Path
-from typing import Any
-
-import onnx
-import onnx.version_converter
-import onnxruntime
-from onnxruntime import quantization
-from onnxruntime.quantization.calibrate import CalibrationDataReader
+from typing import TypeAlias
 
 from sightline.errors import BadOption, ModelFailed, ModelRefused
-from sightline.manifest import Manifest
-from sightline.runtime.engine import Plan, Tensor, precision_of, words
+from sightline.manifest import LOSS_MAX, Manifest
+from sightline.runtime.engine import Plan, Tensor, precision_of
+from sightline.runtime.layers import HEAVY, blocks
 from sightline.runtime.onnx_engine import OnnxEngine
 from sightline.runtime.parity import canvas, distance, read_alike
+from sightline.runtime.qdq import Calibrated, Draft, Way, calibrate, fuse, write
 
 PICTURES_MIN = 8
 ALIKE_MIN = 0.75
 DISTANCE_MAX = 0.5
 _BOX_SLACK = 0.1
 """An int8 box may move by a tenth of its side: intersection over union stays above 0.8."""
-_HEAVY = ("Conv", "Gemm", "MatMul")
-_LIGHT = ("Add", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Resize")
-_PER_CHANNEL_OPSET = 13
+_BEHIND = ("Relu", "Clip")
+"""Operators that a quantised multiplication swallows."""
+_LIGHT = (
+    "Add", "MaxPool", "AveragePool", "GlobalAveragePool", "Concat", "Resize", "LeakyRelu", "Split",
+    "Transpose", "Reshape",
+)  # fmt: skip
 _MANY = 12
-"""With fewer multiplications, sparing some of them would spare most of the work."""
+"""With fewer layers, sparing the narrow ones or those that hurt would spare most of the work."""
+_BLOCKS = 12
+_SPARED_SHARES = (4, 2)
+"""One part in so many of the blocks is spared, those that hurt most."""
+_LOOKS = 3
+"""Held-out pictures for comparisons that only rank."""
 HELD_OUT = 4
 """Every fourth calibration picture is kept back to judge the result."""
+Judge: TypeAlias = Callable[[Path], float]
+"""Given a quantised file: how many points it loses on labelled pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +56,28 @@ class Attempt:
     """Median over the pictures of the relative root mean square difference of the outputs."""
     alike: float
     """Share of the pictures that are read as before: the same best class, the same sure boxes."""
+    loses: float | None = None
+    """Points lost on labelled pictures; None: not judged."""
+    judging: bool = False
+    """Whether the labelled pictures decide."""
+
+    @property
+    def near(self) -> bool:
+        """Whether it is worth judging."""
+        return self.distance <= DISTANCE_MAX
 
     @property
     def good(self) -> bool:
         """Whether this way may be used."""
-        return self.distance <= DISTANCE_MAX and self.alike >= ALIKE_MIN
+        if self.judging:
+            return self.loses is not None and self.loses <= LOSS_MAX
+        return self.near and self.alike >= ALIKE_MIN
+
+    @property
+    def told(self) -> str:
+        """For people."""
+        loses = "" if self.loses is None else f", {self.loses:.2f} points lost"
+        return f"{self.title}: {self.distance:.2g} off, {self.alike:.0%} alike{loses}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +87,13 @@ class Quantised:
     attempts: tuple[Attempt, ...]
     bytes_before: int
     bytes_after: int
+    calibration: str = ""
+    """How the ranges were found, in words."""
 
     @property
     def chosen(self) -> Attempt:
         """The way that was used."""
         return self.attempts[-1]
-
-
-@dataclass(frozen=True, slots=True)
-class _Way:
-    title: str
-    operators: tuple[str, ...]
-    spared: tuple[str, ...] = ()
 
 
 def quantize(
@@ -86,12 +102,13 @@ def quantize(
     tensors: Sequence[Tensor],
     manifest: Manifest,
     progress: Callable[[str], None] = lambda _: None,
+    judge: Judge | None = None,
 ) -> Quantised:
     """Write an int8 version of ``source`` to ``target``.
 
-    Three ways are tried, from the fastest to the most careful, until one agrees with the float
-    graph on held-out pictures: everything; only the multiplications; these without the first
-    and the last ones, where most of the error is made.
+    Several ways are tried, from the fastest to the most careful, until one is good: everything; without
+    the first and the last layers; only the multiplications; without the narrow ones; without those that
+    hurt most. How the graph decodes its answer is never quantised.
 
     Args:
         source: The float graph.
@@ -99,11 +116,13 @@ def quantize(
         tensors: Inputs made from calibration pictures, with the axes that the graph takes.
         manifest: The contract of the graph, to compare what is read from both.
         progress: Told what is going on, in words.
+        judge: Decides which way is good (at most 0.5 points lost); without it the agreement with the
+            float graph on held-out calibration pictures does.
 
     Raises:
         BadOption: Too few pictures.
         ModelRefused: The graph is quantised already.
-        ModelFailed: No way agrees with the float graph.
+        ModelFailed: No way is good.
     """
     if len(tensors) < PICTURES_MIN:
         raise BadOption(f"Calibration wants at least {PICTURES_MIN} pictures, got {len(tensors)}.")
@@ -112,103 +131,98 @@ def quantize(
     held, used = list(tensors[::HELD_OUT]), [t for i, t in enumerate(tensors) if i % HELD_OUT]
     attempts: list[Attempt] = []
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-        fused = _fuse(source, Path(folder) / "fused.onnx")
-        for way in _ways(fused):
+        scratch = Path(folder)
+        progress("Calibrating")
+        draft = fuse(source, scratch)
+        rank = partial(_far, source, manifest=manifest, held=held[:_LOOKS])
+        chosen = _best_ranges(calibrate(draft, used), rank, scratch)
+        for way in _ways(chosen, rank, scratch):
             progress(f"Quantising {way.title}")
-            written = _write(fused, Path(folder) / "int8.onnx", used, way)
-            attempts.append(_judge(way.title, (source, written), held, manifest))
+            written = write(chosen, scratch / "int8.onnx", way)
+            attempts.append(_attempt(way.title, (source, written), held, manifest, judge))
             if attempts[-1].good:
+                sizes = source.stat().st_size, written.stat().st_size
                 written.replace(target)
-                return Quantised(tuple(attempts), source.stat().st_size, target.stat().st_size)
-    told = "; ".join(f"{item.title}: {item.distance:.2g} off, {item.alike:.0%} alike" for item in attempts)
+                return Quantised(tuple(attempts), *sizes, chosen.title)
+    told = "; ".join(item.told for item in attempts)
     raise ModelFailed(
         f"The int8 versions differ too much from the float model ({told}).",
         next_step="Give more, and more typical, calibration pictures, or stay with the float model.",
     )
 
 
-def _fuse(source: Path, target: Path) -> Path:
-    """Fold batch normalisation into convolutions, name every node, and lift the opset if need be."""
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.optimized_model_filepath = str(target)
-    options.log_severity_level = 4
-    try:
-        onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's errors have no common base class
-        raise ModelFailed(f"ONNX Runtime could not open the model: {words(error)}") from error
-    model = onnx.load(target, load_external_data=False)
-    if _opset(model) < _PER_CHANNEL_OPSET:
-        with suppress(Exception):  # the converter does not know every operator; one scale per tensor must do
-            model = onnx.version_converter.convert_version(model, _PER_CHANNEL_OPSET)
-    for index, node in enumerate(model.graph.node):
-        node.name = node.name or f"{node.op_type}_{index}"
-    onnx.save(model, target)
-    return target
+def _best_ranges(
+    candidates: Iterator[Calibrated], rank: Callable[[Path], float], scratch: Path
+) -> Calibrated:
+    """Of the ways to find ranges, that which is nearest with everything quantised."""
+    best: tuple[float, Calibrated] | None = None
+    for each in candidates:
+        away = rank(write(each, scratch / "ranges.onnx", _everything(each.draft)))
+        if best is None or away < best[0]:
+            best = away, each
+    if best is None:  # pragma: no cover - calibrate always gives some
+        raise ModelFailed("There is nothing to calibrate in this graph.")
+    return best[1]
 
 
-def _opset(model: Any) -> int:
-    return max((item.version for item in model.opset_import if item.domain in {"", "ai.onnx"}), default=0)
+def _everything(draft: Draft) -> Way:
+    return Way("everything", HEAVY + _BEHIND + _LIGHT, draft.layers.tail)
 
 
-def _ways(fused: Path) -> list[_Way]:
-    nodes = [node for node in onnx.load(fused, load_external_data=False).graph.node if node.op_type in _HEAVY]
-    ends = tuple(node.name for node in (*nodes[:1], *nodes[-3:]))
-    ways = [_Way("everything", _HEAVY + _LIGHT), _Way("the multiplications", _HEAVY)]
-    if len(nodes) >= _MANY:
-        ways.append(_Way("the multiplications but the first and the last", _HEAVY, ends))
-    return ways
+def _ways(chosen: Calibrated, rank: Callable[[Path], float], scratch: Path) -> Iterator[Way]:
+    """From the fastest to the most careful; each leaves something to quantise."""
+    layers, all_of_it = chosen.draft.layers, _everything(chosen.draft)
+    ends = tuple(dict.fromkeys((*layers.first, *layers.last)))
+    yield all_of_it
+    if set(ends) >= set(layers.all):
+        return
+    yield Way("everything but the first and the last", all_of_it.operators, layers.tail + ends)
+    products, most = HEAVY + _BEHIND, "the multiplications but the first and the last"
+    yield Way(most, products, layers.tail + ends)
+    if len(layers.all) < _MANY:
+        return
+    kept = tuple(name for name in layers.all if name not in ends)
+    if set(layers.narrow) - set(ends) and set(kept) - set(layers.narrow):
+        yield Way(f"{most} and the narrow", products, layers.tail + ends + layers.narrow)
+    ranked = _ranked(chosen, kept, rank, scratch)
+    for part in _SPARED_SHARES:
+        worst = tuple(name for block in ranked[: len(ranked) // part] for name in block)
+        yield Way(f"{most} and 1/{part} that hurts most", products, layers.tail + ends + worst)
 
 
-class _Reader(CalibrationDataReader):  # type: ignore[misc]  # the library has no types
-    """Calibration pictures, one by one, as the library wants them."""
-
-    def __init__(self, name: str, tensors: Sequence[Tensor]) -> None:
-        self._rows: Iterator[dict[str, Tensor]] = iter([{name: tensor} for tensor in tensors])
-
-    def get_next(self) -> dict[str, Tensor] | None:
-        return next(self._rows, None)
-
-
-def _write(fused: Path, target: Path, tensors: Sequence[Tensor], way: _Way) -> Path:
-    model: Any = onnx.load(fused, load_external_data=False)
-    held = {item.name for item in model.graph.initializer}
-    name = next(item.name for item in model.graph.input if item.name not in held)
-    with _silence():
-        quantization.quantize_static(
-            fused,
-            target,
-            _Reader(name, tensors),
-            quant_format=quantization.QuantFormat.QDQ,
-            op_types_to_quantize=list(way.operators),
-            nodes_to_exclude=list(way.spared),
-            per_channel=_opset(model) >= _PER_CHANNEL_OPSET,
-            reduce_range=True,
-            activation_type=quantization.QuantType.QUInt8,
-            weight_type=quantization.QuantType.QInt8,
-            extra_options={"ActivationSymmetric": False, "WeightSymmetric": True},
-        )
-    return target
+def _ranked(
+    chosen: Calibrated, kept: tuple[str, ...], rank: Callable[[Path], float], scratch: Path
+) -> list[tuple[str, ...]]:
+    """Blocks of neighbouring layers, the one first that alone in int8 takes the answer farthest away."""
+    layers = chosen.draft.layers
+    away: dict[tuple[str, ...], float] = {}
+    for block in blocks(kept, _BLOCKS):
+        others = tuple(name for name in layers.all if name not in block)
+        way = Way("one block", HEAVY + _BEHIND, layers.tail + others)
+        away[block] = rank(write(chosen, scratch / "block.onnx", way))
+    return sorted(away, key=lambda block: -away[block])
 
 
-@contextmanager
-def _silence() -> Iterator[None]:
-    """The library prints and logs advice about steps that have been taken already."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with redirect_stdout(StringIO()):
-            yield
-    finally:
-        logging.disable(before)
+def _far(source: Path, written: Path, *, manifest: Manifest, held: Sequence[Tensor]) -> float:
+    before, after = _pair((source, written), manifest)
+    return statistics.fmean(distance(before.run(tensor), after.run(tensor)) for tensor in held)
 
 
-def _judge(title: str, pair: tuple[Path, Path], held: Sequence[Tensor], manifest: Manifest) -> Attempt:
+def _attempt(
+    title: str, pair: tuple[Path, Path], held: Sequence[Tensor], manifest: Manifest, judge: Judge | None
+) -> Attempt:
+    before, after = _pair(pair, manifest)
+    away, alike = [], []
+    for tensor in held:  # one after the other: outputs of all pictures together may be large
+        run = before.run(tensor), after.run(tensor)
+        away.append(distance(*run))
+        alike.append(read_alike(*run, manifest, _BOX_SLACK, canvas(tensor, manifest.input)))
+    attempt = Attempt(title, statistics.median(away), statistics.fmean(alike), judging=judge is not None)
+    if judge is None or not attempt.near:
+        return attempt
+    return Attempt(title, attempt.distance, attempt.alike, judge(pair[1]), judging=True)
+
+
+def _pair(pair: tuple[Path, Path], manifest: Manifest) -> list[OnnxEngine]:
     plain = Plan(threads=2, arena=False)
-    before, after = (OnnxEngine(path, plain, tensor=manifest.input.tensor) for path in pair)
-    runs = [(before.run(tensor), after.run(tensor)) for tensor in held]
-    alike = [
-        read_alike(*run, manifest, _BOX_SLACK, canvas(tensor, manifest.input))
-        for run, tensor in zip(runs, held, strict=True)
-    ]
-    return Attempt(title, statistics.median(distance(*run) for run in runs), statistics.fmean(alike))
+    return [OnnxEngine(path, plain, tensor=manifest.input.tensor) for path in pair]

@@ -61,6 +61,10 @@ def import_model(source: Path, registry: Registry, settings: Settings, **hints: 
         if known.version is None and not collected.has_manifest:
             manifest = _with_version(manifest, registry)
         report = _child(trial, collected.model, manifest, limits=_trial_limits(facts), doing="run")
+        for variant in manifest.variants:
+            other = collected.folder / variant.file
+            limits = _trial_limits(inspect_model(other))
+            _child(trial, other, manifest, limits=limits, doing="run")
         _write(collected.folder, manifest, known.card)
         bundle = registry.add(collected.folder)
     return ImportReport(bundle, proposals, facts, report)

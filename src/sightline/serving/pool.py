@@ -164,7 +164,8 @@ class ModelPool:
         except SightlineError:
             batcher.close(drain=False)
             raise
-        size = bundle.size * (2 if choice.plan.wide else 1) + _FIXED_BYTES
+        graph = bundle.weights(choice.plan.precision).stat().st_size
+        size = graph * (2 if choice.plan.wide else 1) + _FIXED_BYTES
         _log.info(
             "Loaded %s in %.2f s (%s).", bundle.reference, time.perf_counter() - began, choice.plan.describe()
         )

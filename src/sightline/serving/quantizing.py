@@ -1,4 +1,4 @@
-"""``sightline models quantize``: an int8 bundle beside the float one, calibrated with real pictures.
+"""``sightline models quantize`` without labelled pictures: an int8 model of its own beside the float one.
 
 The pictures take the served road up to the tensor, so the calibration sees what the model will see.
 """
@@ -49,7 +49,7 @@ def make_smaller(
     source = registry.resolve(reference)
     _check_free(registry, source, name)
     tell("Reading the calibration pictures")
-    tensors = _tensors(source.manifest, pictures, settings)
+    tensors = calibration(source.manifest, pictures, settings)
     full = room_for_it(f"write an int8 version of {source.reference}")
     with full, tempfile.TemporaryDirectory(prefix="sightline-int8-") as place:
         folder = Path(place) / name
@@ -85,8 +85,11 @@ def _is_made_from(source: Bundle, bundle: Bundle) -> bool:
     return said.startswith(f"{source.name}@") and _QUANTISED in said
 
 
-def _tensors(manifest: Manifest, pictures: Iterable[bytes], settings: Settings) -> list[Tensor]:
-    """Of a model with several sizes, every few pictures have another one: its ranges must hold for all."""
+def calibration(manifest: Manifest, pictures: Iterable[bytes], settings: Settings) -> list[Tensor]:
+    """The pictures as the model's inputs, by the served road.
+
+    Of a model with several sizes, every few pictures have another one: its ranges must hold for all.
+    """
     tensors: list[Tensor] = []
     sizes = manifest.input.sizes or (None,)
     with Decoder(settings) as decoder:
@@ -107,6 +110,7 @@ def _describe(folder: Path, source: Bundle, name: str, made: Quantised, pictures
             "title": f"{source.title}, int8",
             "sha256": "",
             "bytes": 0,
+            "variants": (),
             "created": "",
             "initialisation": f"{source.reference}{_QUANTISED} with {pictures} calibration pictures",
             "metrics": {

@@ -13,6 +13,7 @@ from sightline.errors import ModelRefused, NotFound
 from sightline.registry.bundle import (
     CARD_BYTES_MAX,
     CARD_FILE,
+    INT8_FILE,
     MANIFEST_BYTES_MAX,
     MANIFEST_FILE,
     MODEL_BYTES_MAX,
@@ -20,7 +21,12 @@ from sightline.registry.bundle import (
 )
 from sightline.registry.room import room_for_it
 
-LIMITS = {MODEL_FILE: MODEL_BYTES_MAX, MANIFEST_FILE: MANIFEST_BYTES_MAX, CARD_FILE: CARD_BYTES_MAX}
+LIMITS = {
+    MODEL_FILE: MODEL_BYTES_MAX,
+    INT8_FILE: MODEL_BYTES_MAX,
+    MANIFEST_FILE: MANIFEST_BYTES_MAX,
+    CARD_FILE: CARD_BYTES_MAX,
+}
 MEMBERS_MAX = 1000
 _CHUNK = 1 << 20
 _CODE = "Formats that can hold code are never opened."

@@ -54,7 +54,7 @@ def answer(services: Services, upload: Upload, wish: Wish, call: Call) -> Answer
         ask = Ask(min_score=least, max_results=RESULTS_MAX, size=options.ask.size)
     call.check()
     result = services.road.predict(upload.data, source=upload.source, model=options.model, ask=ask, call=call)
-    services.metrics.looked((result.model.digest, result.size), result.timing)
+    services.metrics.looked((result.model.digest, result.size), result.engine, result.timing)
     body = native.to_json(result)
     if options.store:
         body = _kept(services, upload, body, narrow)

@@ -48,6 +48,12 @@ class Metrics:
             "sightline_refusals_total", "Refusals by code.", ("code",), registry=self.registry
         )
         self.pictures = Counter("sightline_pictures_total", "Pictures answered.", registry=self.registry)
+        self._engines = Counter(
+            "sightline_engine_pictures_total",
+            "Pictures answered, by what computed them.",
+            ("engine", "precision"),
+            registry=self.registry,
+        )
         self.stored = Counter("sightline_stored_total", "Results stored.", registry=self.registry)
         self.gone = Counter(
             "sightline_clients_gone_total", "Clients that left first.", registry=self.registry
@@ -76,9 +82,10 @@ class Metrics:
         """A problem was sent; ``code`` is from the closed table."""
         self._refusals.labels(code).inc()
 
-    def looked(self, seen: Seen, timing: Timing) -> None:
-        """One picture was answered by that model, at that size."""
+    def looked(self, seen: Seen, engine: str, timing: Timing) -> None:
+        """One picture was answered by that model, at that size, on ``engine`` (its name and precision)."""
         self.pictures.inc()
+        self._engines.labels(*engine.split(" ", maxsplit=1)).inc()
         with self._lock:
             count, infer, total = self._speeds.get(seen, (0, 0.0, 0.0))
             self._speeds[seen] = (count + 1, infer + timing.infer, total + timing.total)

@@ -135,6 +135,21 @@ class HistoryBody(Body):
     total: int = Field(description="How many match altogether.")
 
 
+class VariantBody(Body):
+    """Another file of a model, faster on some machines."""
+
+    precision: Literal["int8"]
+    file: str
+    sha256: str
+    bytes: int
+    loses: float | None = Field(
+        description="Points (hundredths) below the float file, judged on labelled pictures; null: not judged."
+    )
+    metrics: dict[str, object]
+    calibration: str
+    judged_on: str
+
+
 class ModelSummary(Body):
     """A model in the list."""
 
@@ -148,11 +163,15 @@ class ModelSummary(Body):
     default_size: int | None = Field(description="The one unless asked; null where there is but one.")
     licence: str
     origin: str
-    bytes: int
+    bytes: int = Field(description="Size of all its weights, variants too.")
+    variants: list[VariantBody] = Field(
+        description="Other files of the same network, as int8. Which one runs is in `engine.precision`."
+    )
     digest: str
     bundled: bool
     default: bool = Field(description="Answers when a request names no model.")
     loaded: bool
+    precision: str | None = Field(description="What it computes with now; null while it is not loaded.")
     metrics: dict[str, object]
     min_score: float = Field(description="The model's own threshold.")
 

@@ -10,6 +10,7 @@ from sightline.cli.terminal import clean, columns, size
 from sightline.settings import Settings
 
 if TYPE_CHECKING:
+    from sightline.manifest import Variant
     from sightline.registry import Bundle
 
 _LABELS_SHOWN = 20
@@ -59,6 +60,7 @@ def _rows(bundle: "Bundle", versions: list[str]) -> list[list[str]]:
         ["head", manifest.head.kind],
         ["default score", f"{manifest.thresholds.min_score:g}"],
         ["size", size(bundle.size)],
+        *(["variant", _variant(item)] for item in manifest.variants),
         ["licence", bundle.licence],
         ["origin", manifest.origin],
         ["trained from", manifest.initialisation],
@@ -68,6 +70,11 @@ def _rows(bundle: "Bundle", versions: list[str]) -> list[list[str]]:
         ["folder", str(bundle.folder)],
     ]
     return [[name, clean(value)] for name, value in rows if value]
+
+
+def _variant(item: "Variant") -> str:
+    loses = "not judged" if item.loses is None else f"loses {item.loses:.2f} points on {item.judged_on}"
+    return f"{item.precision}, {size(item.bytes)}, {loses}; {item.calibration}"
 
 
 def _labels(bundle: "Bundle") -> str:

@@ -44,7 +44,7 @@ def show_model(request: Request, name: str) -> Response:
 
 
 def _summary(services: Services, bundle: Bundle, default: str) -> dict[str, Any]:
-    manifest = bundle.manifest
+    manifest, running = bundle.manifest, _engine(services, bundle)
     return {
         "name": manifest.name,
         "version": manifest.version,
@@ -57,10 +57,12 @@ def _summary(services: Services, bundle: Bundle, default: str) -> dict[str, Any]
         "licence": manifest.licence,
         "origin": manifest.origin,
         "bytes": bundle.size,
+        "variants": [item.model_dump(mode="json") for item in manifest.variants],
         "digest": manifest.digest,
         "bundled": bundle.bundled,
         "default": manifest.name == default,
-        "loaded": _engine(services, bundle) is not None,
+        "loaded": running is not None,
+        "precision": running["precision"] if running else None,
         "metrics": manifest.metrics,
         "min_score": manifest.thresholds.min_score,
     }
@@ -69,7 +71,7 @@ def _summary(services: Services, bundle: Bundle, default: str) -> dict[str, Any]
 def _engine(services: Services, bundle: Bundle) -> dict[str, Any] | None:
     """The engine that runs the model now, and what it was chosen from."""
     for item in services.road.pool.loaded():
-        if item.bundle.digest == bundle.digest:
+        if (item.bundle.reference, item.bundle.digest) == (bundle.reference, bundle.digest):
             return asdict(item.engine.info) | {"trial": _trial(item.choice)}
     return None
 

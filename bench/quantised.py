@@ -1,0 +1,142 @@
+"""Float and int8 side by side: accuracy with intervals, pictures a second and latency, in both engines.
+
+    python -m bench.quantised MODEL DATA [--first N] [--rounds N] [--seconds S]
+
+MODEL has an int8 file (`sightline models quantize MODEL PICTURES... --judge DATA`); DATA is labelled
+pictures, as `sightline evaluate` reads them. Everything takes the served road, from bytes to answer.
+The speeds of all rows are measured in turns, in rounds of one run, so that a neighbour disturbs all alike.
+"""
+
+import argparse
+import itertools
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from sightline.evaluation import Rules, evaluate
+from sightline.evaluation.data import open_dataset
+from sightline.evaluation.variant import MAIN
+from sightline.registry import Bundle, Registry
+from sightline.serving.road import Road
+from sightline.settings import load_settings
+
+ENGINES = ("onnxruntime", "openvino")
+PRECISIONS = ("fp32", "int8")
+_PICTURES = 32
+_UNIT = 1e6
+
+
+@dataclass(eq=False)
+class Row:
+    """One engine with one of the files."""
+
+    engine: str
+    precision: str
+    road: Road
+    mb: float
+    figures: dict[str, str] = field(default_factory=dict)
+    rates: list[float] = field(default_factory=list)
+    """Pictures a second with as many callers as the road serves at once, by round."""
+    latencies_ms: list[float] = field(default_factory=list)
+    """Median of one caller alone, by round."""
+
+
+def main() -> None:
+    """Judge every row, time all of them in turns, print the table."""
+    asked = _arguments()
+    settings = load_settings()
+    bundle = Registry(settings).resolve(asked.model)
+    if bundle.manifest.variant("int8") is None:
+        raise SystemExit(
+            f"{bundle.reference} has no int8 file: sightline models quantize {bundle.name} … --judge …"
+        )
+    pictures = [item.read() for item in open_dataset(asked.data, first=_PICTURES).pictures]
+    with ExitStack() as stack:
+        place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sightline-bench-")))
+        base = load_settings({"data_dir": str(place), "threads": settings.threads})
+        Registry(base).add(bundle.folder)
+        rows = []
+        for engine, precision in itertools.product(ENGINES, PRECISIONS):
+            road = stack.enter_context(Road.open(replace(base, engine=engine, precision=precision)))
+            rows.append(Row(engine, precision, road, _mb(bundle, precision)))
+            _judge(rows[-1], bundle, asked.data, Rules(first=asked.first))
+        for _ in range(asked.rounds):
+            for row in rows:
+                _time(row, bundle.reference, pictures, asked.seconds)
+    print(table(bundle, rows, asked.data, asked.first))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("model")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--first", type=int, default=0, help="judge on so many pictures only")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement of a round")
+    return parser.parse_args()
+
+
+def _mb(bundle: Bundle, precision: str) -> float:
+    return bundle.weights(precision).stat().st_size / _UNIT
+
+
+def _judge(row: Row, bundle: Bundle, data: Path, rules: Rules) -> None:
+    loaded = row.road.pool.get(bundle.reference)
+    if loaded.engine.info.precision != row.precision:
+        raise SystemExit(f"{row.engine} runs {loaded.engine.info.precision}, not {row.precision}.")
+    report = evaluate(row.road, bundle.reference, data, rules=rules)
+    row.figures = {name: str(report.figures[name]) for name in MAIN if name in report.figures}
+
+
+def _time(row: Row, model: str, pictures: Sequence[bytes], seconds: float) -> None:
+    alone = list(_answers(row.road, model, pictures, time.perf_counter() + seconds))
+    row.latencies_ms.append(1e3 * statistics.median(alone))
+    counts: list[int] = []
+    until = time.perf_counter() + seconds
+
+    def work() -> None:
+        counts.append(sum(1 for _ in _answers(row.road, model, pictures, until)))
+
+    began = time.perf_counter()
+    callers = [threading.Thread(target=work) for _ in range(row.road.width)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    row.rates.append(sum(counts) / (time.perf_counter() - began))
+
+
+def _answers(road: Road, model: str, pictures: Sequence[bytes], until: float) -> Iterator[float]:
+    """Seconds of each answer, one after the other, until the time is up."""
+    for data in itertools.cycle(pictures):
+        began = time.perf_counter()
+        if began >= until:
+            return
+        road.predict(data, model=model, deadline_s=300.0)
+        yield time.perf_counter() - began
+
+
+def table(bundle: Bundle, rows: Sequence[Row], data: Path, first: int) -> str:
+    """Markdown; accuracy in percent with 95 % intervals, speeds as medians over the rounds."""
+    names = list(rows[0].figures)
+    head = ["engine", "precision", "MB", *(f"{name} %" for name in names), "pictures/s", "one alone, ms"]
+    lines = [
+        f"{bundle.reference} on {data.name}{f', {first} pictures' if first else ''}",
+        "",
+        f"| {' | '.join(head)} |",
+        "|---|---|" + "---:|" * (len(head) - 2),
+    ]
+    for row in rows:
+        speed = [f"{statistics.median(row.rates):.1f}", f"{statistics.median(row.latencies_ms):.1f}"]
+        cells = [row.engine, row.precision, f"{row.mb:.2f}", *(row.figures[name] for name in names), *speed]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
