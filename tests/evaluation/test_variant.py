@@ -18,7 +18,7 @@ from sightline.evaluation.variant import lost
 from sightline.registry import INT8_FILE, Registry, file_sha256
 from sightline.serving.road import Road
 from sightline.settings import Settings, load_settings
-from sightline.types import ModelRef
+from sightline.types import Classification, ModelRef
 
 
 def picture(colour: int, seed: int) -> bytes:
@@ -72,6 +72,7 @@ def test_the_int8_file_becomes_part_of_a_new_version_and_runs_when_asked_for(set
         with Road.open(replace(settings, precision=precision)) as road:
             result = road.predict(picture(1, 7), model="colour")
             assert result.engine == f"onnxruntime {runs}"
+            assert isinstance(result.prediction, Classification)
             assert result.labels[result.prediction.label[0]] == "green"
     shown = CliRunner().invoke(cli, ["models", "show", "colour", "--data-dir", settings.data_dir]).output
     assert "int8" in shown

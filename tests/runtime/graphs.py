@@ -156,7 +156,7 @@ def varied_bundle(folder: Path, **changes: Any) -> Path:
     folder.mkdir(parents=True)
     model, int8 = colour_classifier(folder / "model.onnx"), folder / INT8_FILE
     quantize(model, int8, colour_noise(), manifest())
-    fields = {"sha256": file_sha256(int8), "bytes": int8.stat().st_size, "loses": 0.1}
+    fields: dict[str, Any] = {"sha256": file_sha256(int8), "bytes": int8.stat().st_size, "loses": 0.1}
     about = manifest(
         sha256=file_sha256(model), bytes=model.stat().st_size, variants=(Variant(**(fields | changes)),)
     )
