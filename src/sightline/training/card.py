@@ -115,9 +115,10 @@ def _training(plan: Recipe, manifest: Manifest, log: Sequence[Mapping[str, Any]]
     options, name = plan.optimiser, manifest.name
     hours = sum(float(record["seconds"]) for record in log) / 3600
     unit = " of each tensor's size" if options.relative else ""
+    epochs = f"{options.stop} of {options.epochs}" if options.stop else f"{options.epochs}"
     lines = [
         f"Command: `sightline train {name}` (recipe `training/recipes/{name}.toml`, seed {plan.seed}).",
-        f"{options.epochs} epochs, batches of {options.batch}, peak rate {options.rate:g}{unit}, cosine.",
+        f"{epochs} epochs, batches of {options.batch}, peak rate {options.rate:g}{unit}, cosine.",
         f"Optimiser: {_OPTIMISERS[options.kind]}.",
         f"Weights averaged over time ({options.average:g}).",
         f"Loss: {subject_of(plan).loss(plan)}.",
