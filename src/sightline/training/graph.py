@@ -42,23 +42,19 @@ def export_graph(
     path: Path,
     *,
     names: tuple[str, Sequence[str]],
-    batches: bool = True,
     step: int = 0,
-    opset: int = OPSET,
 ) -> None:
     """Write ``network`` as an ONNX file with weights inside.
 
     Args:
         network: In evaluation mode; takes one tensor, gives a tensor or a tuple of them.
-        example: (n, 3, h, w), n at least 2 if ``batches``.
+        example: (n, 3, h, w), n at least 2: the size of the batch is left free.
         path: File to write.
         names: Name of the input, names of the outputs.
-        batches: Leave the size of the batch free.
         step: Leave height and width free too, in steps of this many pixels; 0: fixed.
-        opset: ONNX operator set.
     """
     source, targets = names
-    free: dict[int, Any] = {0: torch.export.Dim("batch")} if batches else {}
+    free: dict[int, Any] = {0: torch.export.Dim("batch")}
     if step:
         free |= {2: step * torch.export.Dim("rows"), 3: step * torch.export.Dim("columns")}
     quiet = logging.getLogger("torch.onnx")
@@ -73,9 +69,9 @@ def export_graph(
                 str(path),
                 input_names=[source],
                 output_names=list(targets),
-                opset_version=opset,
+                opset_version=OPSET,
                 dynamo=True,
-                dynamic_shapes=(free,) if free else None,
+                dynamic_shapes=(free,),
                 external_data=False,
                 verbose=False,
             )
