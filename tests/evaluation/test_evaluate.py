@@ -112,7 +112,6 @@ def test_a_set_of_boxes_only_judges_no_masks(boxes: Path) -> None:
     assert "mask_AP" not in report.figures
 
 
-
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
     for name in ("cat", "dog"):
