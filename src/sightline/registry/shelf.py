@@ -222,14 +222,9 @@ class Registry:
 
     def _first(self) -> str:
         bundles = self.list()
-        for wanted in (
-            lambda bundle: bundle.bundled and bundle.task == "detect",
-            lambda bundle: bundle.task == "detect",
-            lambda _bundle: True,
-        ):
-            for bundle in bundles:
-                if wanted(bundle):
-                    return bundle.name
+        if bundles:  # what finds things rather than names pictures, what ships, what knows most
+            best = max(bundles, key=lambda one: (one.task != "classify", one.bundled, len(one.labels)))
+            return best.name
         raise NotFound(
             "There is no model yet.",
             next_step="Add one: `sightline models pull NAME` or `sightline models import FILE`.",
