@@ -51,7 +51,8 @@ def main() -> None:
     asked = _arguments()
     settings = load_settings()
     bundle = Registry(settings).resolve(asked.model)
-    if bundle.manifest.variant("int8") is None:
+    variant = bundle.manifest.variant("int8")
+    if variant is None:
         raise SystemExit(
             f"{bundle.reference} has no int8 file: sightline models quantize {bundle.name} … --judge …"
         )
@@ -62,6 +63,8 @@ def main() -> None:
         Registry(base).add(bundle.folder)
         rows = []
         for engine, precision in itertools.product(ENGINES, PRECISIONS):
+            if precision == "int8" and engine not in variant.engines:
+                continue
             road = stack.enter_context(Road.open(replace(base, engine=engine, precision=precision)))
             rows.append(Row(engine, precision, road, _mb(bundle, precision)))
             _judge(rows[-1], bundle, asked.data, Rules(first=asked.first))

@@ -123,6 +123,9 @@ class Variant(_Frozen):
     metrics: dict[str, Any] = Field(
         default_factory=dict, description="Figures of this file, and under `float` those of model.onnx."
     )
+    engines: tuple[Literal["onnxruntime", "openvino"], ...] = Field(
+        default=("onnxruntime",), description="Engines that were seen to compute this file rightly."
+    )
     calibration: str = Field(default="", description="How it was made, in words.")
     judged_on: str = Field(default="", description="Data set and number of pictures behind `loses`.")
 

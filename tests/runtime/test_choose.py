@@ -101,9 +101,17 @@ def test_the_int8_file_is_tried_where_it_was_judged_or_asked_for(
     monkeypatch: pytest.MonkeyPatch, precision: str, loses: float | None, expected: list[str]
 ) -> None:
     monkeypatch.setattr(measure, "this_machine", lambda: Features("x", frozenset({"avx2"})))
-    about = manifest(variants=(Variant(sha256="0" * 64, bytes=1, loses=loses),))
-    plans = measure.candidates(Plan(), settings_of(precision=precision), about)
+    both = Variant(sha256="0" * 64, bytes=1, loses=loses, engines=("onnxruntime", "openvino"))
+    plans = measure.candidates(Plan(), settings_of(precision=precision), manifest(variants=(both,)))
     assert [f"{plan.engine} {plan.precision}" for plan in plans] == expected
+
+
+def test_an_engine_that_computes_the_int8_file_wrongly_never_runs_it(tmp_path: Path) -> None:
+    about = manifest(variants=(Variant(sha256="0" * 64, bytes=1, loses=0),))
+    asked = settings_of(precision="int8", engine="openvino")
+    assert [plan.precision for plan in measure.candidates(Plan(), asked, about)] == ["fp32"]
+    path = colour_classifier(tmp_path / "m.onnx")
+    assert choose.default(path, about, asked).plan.describe().startswith("openvino fp32")
 
 
 def test_the_setting_int8_leaves_models_without_such_a_file_in_float(tmp_path: Path) -> None:

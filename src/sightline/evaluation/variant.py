@@ -190,6 +190,7 @@ def _variant(folder: Path, made: Quantised, pictures: int, trial: _Trial) -> Var
         bytes=path.stat().st_size,
         loses=round(made.chosen.loses or 0.0, 3),
         metrics=figures(trial.int8) | {"float": figures(trial.float)},
+        engines=made.engines,
         calibration=f"{pictures} pictures, {made.calibration}; {made.chosen.title}",
         judged_on=f"{trial.int8.dataset}, {trial.int8.pictures} pictures, ONNX Runtime",
     )
@@ -210,7 +211,8 @@ def _card(card: str, variant: Variant) -> str:
         f"Made by `sightline models quantize` from the same network: {variant.bytes / 1e6:.2f} MB; "
         f"calibrated with {variant.calibration}. Judged on {variant.judged_on}, both files in one run, "
         f"95 % intervals in brackets; {variant.loses:.2f} points lost where most are. It runs where the "
-        "setting `precision` says `int8`, and with `auto` where it is clearly faster on the machine."
+        "setting `precision` says `int8`, and with `auto` where it is clearly faster on the machine. "
+        f"Engines that compute it rightly: {', '.join(variant.engines)}."
     )
     section = "\n".join([_HEADING, "", about, "", "| figure, % | float | int8 |", "|---|---|---|", *rows, ""])
     return f"{card.partition(_HEADING)[0].rstrip()}\n\n{section}".lstrip()

@@ -103,7 +103,8 @@ def default(path: Path, manifest: Manifest, settings: Settings) -> Choice:
     """The plan without a measurement: ONNX Runtime, a lane for each core, and a wide copy if it is small."""
     engine = "openvino" if settings.engine == "openvino" else "onnxruntime"
     precision = "bf16" if settings.precision == "bf16" and engine == "openvino" else "fp32"
-    if settings.precision == "int8" and manifest.variant("int8"):
+    variant = manifest.variant("int8")
+    if settings.precision == "int8" and variant and engine in variant.engines:
         precision = "int8"
     plan = base_plan(path, manifest, settings)
     reason = "Not measured yet." if settings.engine == "auto" else "The setting asks for this engine."
@@ -187,7 +188,7 @@ def _record(path: Path, manifest: Manifest, settings: Settings, cache_dir: Path)
     digest = manifest.sha256 or hashlib.sha256(path.read_bytes()).hexdigest()
     known = manifest.input.model_dump(exclude=None if manifest.input.sizes else {"sizes"})
     about = [_knobs(settings), installed("onnxruntime"), installed("openvino"), known]
-    about += [f"{item.sha256} {item.trusted}" for item in manifest.variants]
+    about += [f"{item.sha256} {item.trusted} {item.engines}" for item in manifest.variants]
     mark = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
     return cache_dir / f"{digest[:32]}-{this_machine().fingerprint}-{mark}.json"
 

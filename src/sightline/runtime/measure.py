@@ -69,9 +69,9 @@ def candidates(base: Plan, settings: Settings, manifest: Manifest | None = None)
     """
     variant = manifest.variant("int8") if manifest else None
     engines: list[EngineName] = [
-        name for name in ("onnxruntime", "openvino") if settings.engine in ("auto", name)
+        name for name in (variant.engines if variant else ()) if settings.engine in ("auto", name)
     ]
-    int8 = [replace(base, engine=name, precision="int8") for name in engines] if variant else []
+    int8 = [replace(base, engine=name, precision="int8") for name in engines]
     if int8 and settings.precision == "int8":
         return int8
     native = settings.precision == "bf16" or (settings.precision == "auto" and this_machine().bf16)

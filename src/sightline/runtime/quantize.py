@@ -17,10 +17,10 @@ from typing import TypeAlias
 
 from sightline.errors import BadOption, ModelFailed, ModelRefused
 from sightline.manifest import LOSS_MAX, Manifest
-from sightline.runtime.engine import Plan, Tensor, precision_of
+from sightline.runtime.engine import EngineName, Plan, Tensor, precision_of
 from sightline.runtime.layers import HEAVY, blocks
 from sightline.runtime.onnx_engine import OnnxEngine
-from sightline.runtime.parity import canvas, distance, read_alike
+from sightline.runtime.parity import canvas, distance, read_alike, tolerance
 from sightline.runtime.qdq import Calibrated, Draft, Way, calibrate, fuse, write
 
 PICTURES_MIN = 8
@@ -89,6 +89,8 @@ class Quantised:
     bytes_after: int
     calibration: str = ""
     """How the ranges were found, in words."""
+    engines: tuple[EngineName, ...] = ("onnxruntime",)
+    """Engines that compute the file as ONNX Runtime does, on the held-out pictures."""
 
     @property
     def chosen(self) -> Attempt:
@@ -142,8 +144,9 @@ def quantize(
             attempts.append(_attempt(way.title, (source, written), held, manifest, judge))
             if attempts[-1].good:
                 sizes = source.stat().st_size, written.stat().st_size
+                engines = _engines(written, held, manifest)
                 written.replace(target)
-                return Quantised(tuple(attempts), *sizes, chosen.title)
+                return Quantised(tuple(attempts), *sizes, chosen.title, engines)
     told = "; ".join(item.told for item in attempts)
     raise ModelFailed(
         f"The int8 versions differ too much from the float model ({told}).",
@@ -221,6 +224,22 @@ def _attempt(
     if judge is None or not attempt.near:
         return attempt
     return Attempt(title, attempt.distance, attempt.alike, judge(pair[1]), judging=True)
+
+
+def _engines(path: Path, held: Sequence[Tensor], manifest: Manifest) -> tuple[EngineName, ...]:
+    """ONNX Runtime, and OpenVINO if it says the same: it rewrites int8 graphs, not always rightly."""
+    from sightline.runtime.openvino_engine import OpenVinoEngine  # noqa: PLC0415 - 30 MB, only here
+
+    told, plain = (
+        OnnxEngine(path, Plan(threads=2, arena=False), tensor=manifest.input.tensor),
+        Plan(threads=2),
+    )
+    try:
+        other = OpenVinoEngine(path, plain, tensor=manifest.input.tensor)
+        away = [distance(told.run(tensor), other.run(tensor)) for tensor in held]
+    except ModelFailed:
+        return ("onnxruntime",)
+    return ("onnxruntime", "openvino") if max(away) <= tolerance("int8") else ("onnxruntime",)
 
 
 def _pair(pair: tuple[Path, Path], manifest: Manifest) -> list[OnnxEngine]:

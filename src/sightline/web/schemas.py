@@ -146,6 +146,7 @@ class VariantBody(Body):
         description="Points (hundredths) below the float file, judged on labelled pictures; null: not judged."
     )
     metrics: dict[str, object]
+    engines: list[Literal["onnxruntime", "openvino"]] = Field(description="That compute it rightly.")
     calibration: str
     judged_on: str
 

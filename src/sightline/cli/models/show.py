@@ -74,7 +74,7 @@ def _rows(bundle: "Bundle", versions: list[str]) -> list[list[str]]:
 
 def _variant(item: "Variant") -> str:
     loses = "not judged" if item.loses is None else f"loses {item.loses:.2f} points on {item.judged_on}"
-    return f"{item.precision}, {size(item.bytes)}, {loses}; {item.calibration}"
+    return f"{item.precision}, {size(item.bytes)}, {loses}; {', '.join(item.engines)}; {item.calibration}"
 
 
 def _labels(bundle: "Bundle") -> str:
