@@ -115,8 +115,8 @@ def test_nothing_but_failures_is_still_valid_json(run: Run, yolox_data: Path) ->
 
 def test_filters(run: Run, yolox_data: Path, samples: Path) -> None:
     words = ["predict", samples / "buses.jpg", "--json"]
-    everything = json.loads(run(*words, "--min-score", "0.05", data=yolox_data).stdout)["predictions"]
-    cars = json.loads(run(*words, "--min-score", "0.05", "--labels", "car, bus", data=yolox_data).stdout)
+    everything = json.loads(run(*words, "--min-score", "0.2", data=yolox_data).stdout)["predictions"]
+    cars = json.loads(run(*words, "--min-score", "0.2", "--labels", "car, bus", data=yolox_data).stdout)
     assert {thing["label"] for thing in cars["predictions"]} == {"car", "bus"}
     assert len(everything) > len(cars["predictions"])
     one = json.loads(run(*words, "--max-results", "1", data=yolox_data).stdout)["predictions"]

@@ -24,7 +24,7 @@ def test_a_run_learns_and_leaves_a_log(recipe: Path, tmp_path: Path) -> None:
     overrides = {"optimiser.epochs": 20, "optimiser.rate": 1e-2, "loss.teacher": 0.0, "augment.mosaic": 0.0}
     epochs = list(train(recipe, tmp_path, overrides=overrides))
     assert [epoch.number for epoch in epochs] == list(range(1, 21))
-    assert epochs[-1].loss["thing"] < 0.85 * epochs[0].loss["thing"]
+    assert epochs[-1].loss["box"] < 0.85 * epochs[0].loss["box"]
     assert set(epochs[-1].metrics) == {"AP", "AP50", "AR100"}
     assert epochs[-1].metrics["AR100"] > epochs[0].metrics["AR100"]
     assert epochs[1].rate > epochs[-1].rate > 0

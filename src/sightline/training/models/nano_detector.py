@@ -28,6 +28,8 @@ from sightline.training.recipe_detect import MEAN, STD
 
 STRIDES = (8, 16, 32, 64)
 BINS = 8
+RARE_LOGIT = -4.6
+"""A score of 0.01."""
 WIDTH = 96
 """Channels of the pyramid and of the heads."""
 STAGES = ((116, 4), (232, 8), (464, 4))
@@ -183,10 +185,6 @@ class MaskBranch(nn.Module):
         self.bank = nn.Conv2d(inner, count, 1)
         self.looks = nn.ModuleList(separable(WIDTH, WIDTH, 5) for _ in STRIDES)
         self.weigh = nn.ModuleList(nn.Conv2d(WIDTH, count, 1) for _ in STRIDES)
-        for part in self.modules():
-            if isinstance(part, nn.Conv2d):  # so that a signal keeps its size through eight layers
-                nn.init.kaiming_normal_(part.weight, 0.1)
-                nn.init.zeros_(cast("Tensor", part.bias))
 
     def forward(self, early: Tensor, levels: list[Tensor]) -> tuple[Tensor, Tensor]:
         deep = self.deep(levels[0])
@@ -220,6 +218,13 @@ class NanoDetector(nn.Module):
         self.pyramid = Pyramid()
         self.heads = nn.ModuleList(CellHead(classes) for _ in STRIDES)
         self.masks = MaskBranch(prototypes) if prototypes else None
+        for part in self.modules():
+            if isinstance(part, nn.Conv2d):  # so that a signal keeps its size without batch norm
+                nn.init.kaiming_normal_(part.weight, 0.1)
+                nn.init.zeros_(cast("Tensor", part.bias))
+        for head in self.heads:
+            # Nearly all cells are empty: begin by saying so (Lin et al., arXiv 1708.02002, section 4.1).
+            nn.init.constant_(cast("Tensor", head.answer.bias)[:classes], RARE_LOGIT)
         self.fresh: tuple[str, ...] = ()
         """Beginnings of the names of weights that did not come with the start."""
 
