@@ -48,13 +48,12 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Sample:
-    """An example as the network sees it: boxes in canvas pixels.
+class Placed:
+    """What is marked on a canvas, in its pixels.
 
     ``masks`` (n, h / 4, w / 4) uint8, the share of each cell that is covered, 0..255; right where ``masked``.
     """
 
-    pixels: UInt8
     xyxy: Float32
     label: Int64
     crowd: Float32
@@ -66,17 +65,10 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Placed:
-    """What one pasted example brings to the canvas."""
+class Sample(Placed):
+    """An example as the network sees it: what is marked, and the canvas."""
 
-    xyxy: Float32
-    label: Int64
-    crowd: Float32
-    complete: bool
-    score: Float32
-    masks: UInt8
-    masked: Bool
-    teacher: bool
+    pixels: UInt8
 
 
 def read_source(recipe: DetectRecipe, source: Source, labels: Sequence[str]) -> list[Example]:
@@ -245,7 +237,7 @@ def _paste(
     corner: tuple[int, int],
     window: tuple[int, int, int, int],
     varied: tuple[Augment, np.random.Generator] | None,
-) -> _Placed:
+) -> Placed:
     """Draw the scaled example at ``corner`` inside ``window`` and give what is marked on the canvas."""
     picture = Image.fromarray(example.pixels)
     width, height = max(1, round(picture.width * scale[0])), max(1, round(picture.height * scale[1]))
@@ -271,7 +263,7 @@ def _paste(
     doubtful = ~good & (side >= 1)
     cells = canvas.shape[0] // CELL
     drawn = [example.masks[i] if example.masks else None for i in np.flatnonzero(good)]
-    return _Placed(
+    return Placed(
         shown[good],
         example.label[good],
         np.concatenate([_clip(crowd, seen), shown[doubtful]]),
@@ -340,9 +332,8 @@ def _cover(table: UInt8, mask: Mask, move: _Move, seen: Float32) -> None:
     table[first[1] : last[1], first[0] : last[0]] = part
 
 
-def _finish(canvas: UInt8, placed: Sequence[_Placed]) -> Sample:
+def _finish(canvas: UInt8, placed: Sequence[Placed]) -> Sample:
     return Sample(
-        canvas,
         np.concatenate([item.xyxy for item in placed]),
         np.concatenate([item.label for item in placed]),
         np.concatenate([item.crowd for item in placed]),
@@ -351,6 +342,7 @@ def _finish(canvas: UInt8, placed: Sequence[_Placed]) -> Sample:
         np.concatenate([item.masks for item in placed]),
         np.concatenate([item.masked for item in placed]),
         all(item.teacher for item in placed),
+        canvas,
     )
 
 

@@ -121,14 +121,11 @@ def read_prototypes(outputs: Outputs, fit: Fit, need: Need, options: PrototypeOp
     which tile the canvas, is the sum of prototypes weighted by the row's coefficients; a mask is
     where it is above 0, inside the box.
     """
-    rows = expect(pick(outputs, options, "rows"), (None, None), "rows")
-    plain = rows[:, : -options.coefficients]
+    rows, plain = _split(outputs, options)
     picked, score, label = choose_yolox(plain, need, options)
     xyxy = decode_yolox(plain, picked, fit, options)
     found, kept = finish(xyxy, score, label, fit, need, agnostic=options.class_agnostic)
-    if not need.masks:
-        return found
-    return Segments(found, _from_prototypes(outputs, rows[picked[kept]], found, fit, options))
+    return _masked(outputs, rows[picked[kept]], found, fit, options) if need.masks else found
 
 
 class NanoPrototypeOptions(NanoDetOptions):
@@ -143,24 +140,27 @@ def read_nanodet_prototypes(
     outputs: Outputs, fit: Fit, need: Need, options: NanoPrototypeOptions
 ) -> Prediction:
     """As ``prototypes``, the first columns being those of the head ``nanodet``."""
-    rows = expect(pick(outputs, options, "rows"), (None, None), "rows")
-    plain = rows[:, : -options.coefficients]
+    rows, plain = _split(outputs, options)
     picked, score, label = choose_nanodet(plain, need, options)
     xyxy = decode_nanodet(plain, picked, fit, options)
     found, kept = finish(xyxy, score, label, fit, need, agnostic=options.class_agnostic)
-    if not need.masks:
-        return found
-    return Segments(found, _from_prototypes(outputs, rows[picked[kept]], found, fit, options))
+    return _masked(outputs, rows[picked[kept]], found, fit, options) if need.masks else found
 
 
-def _from_prototypes(
+def _split(outputs: Outputs, options: PrototypeOptions | NanoPrototypeOptions) -> tuple[Float32, Float32]:
+    """The rows, and the same without the mask coefficients at their end."""
+    rows = expect(pick(outputs, options, "rows"), (None, None), "rows")
+    return rows, rows[:, : -options.coefficients]
+
+
+def _masked(
     outputs: Outputs,
     rows: Float32,
     found: Detections,
     fit: Fit,
     options: PrototypeOptions | NanoPrototypeOptions,
-) -> tuple[Mask, ...]:
-    """The masks that the coefficients at the end of the rows of ``found`` make of the prototypes."""
+) -> Segments:
+    """``found`` with the masks that the coefficients at the end of its rows make of the prototypes."""
     bank = expect(pick(outputs, options, "prototypes", 1), (options.coefficients, None, None), "prototypes")
     bank, weights = np.asarray(bank, np.float32), np.asarray(rows[:, -options.coefficients :], np.float32)
     cell = np.array([fit.canvas_width / bank.shape[2], fit.canvas_height / bank.shape[1]] * 2)
@@ -181,4 +181,4 @@ def _from_prototypes(
         extent = original_extent(fit, (window[position] * cell).tolist())
         return masks.paste(field, extent, region, 0.0, outside=None)
 
-    return cut_all(found, fit, cut)
+    return Segments(found, cut_all(found, fit, cut))
