@@ -4,6 +4,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from sightline.training.models.nano_detector import (
     distances,
 )
 from sightline.training.models.ncnn_start import load_nanodet_plus
+from sightline.training.norm import unfold
 from sightline.training.pictures import (
     Example,
     Sample,
@@ -39,6 +41,8 @@ from sightline.training.teacher_marks import marked
 from sightline.types import Int64
 
 LOWEST_SCORE = 0.01
+_BEFORE_ALL = 1 << 30
+"""The epoch whose pictures are only measured."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +76,9 @@ class DetectLesson:
             example for source in recipe.data.watch for example in read_source(recipe, source, self.labels)
         ]
         self.steps = max(1, len(self.pool) // recipe.optimiser.batch)
+        if recipe.network.norm:
+            unfold(self.model, _look, islice(self.batches(_BEFORE_ALL), recipe.network.norm))
+            self.model.to(memory_format=torch.channels_last)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Every picture once, ordered and varied by (seed, epoch); one batch is made ahead."""
@@ -164,6 +171,10 @@ class DetectLesson:
         draw = np.random.default_rng([self.recipe.seed, epoch, step])
         size = int(draw.choice(self.sizes))
         return stack([vary(self.pool, int(i), size, augment, draw, stretch=self.stretch) for i in index])
+
+
+def _look(model: nn.Module, batch: Batch) -> object:
+    return model(NanoDetector.normalised(batch.pixels))
 
 
 def build(recipe: DetectRecipe, labels: Sequence[str]) -> NanoDetector:

@@ -47,6 +47,11 @@ class Network(Frozen):
 
     kind: Literal["nano_detector"]
     start: str = Field(default="", description="Weights file; empty: random weights.")
+    norm: int = Field(
+        default=0,
+        ge=0,
+        description="Put batch norm back for training, measured on so many batches; 0: train folded weights.",
+    )
     prototypes: int = Field(default=0, ge=0, le=64, description="Prototypes of masks; 0: boxes only.")
     teacher_size: int = Field(
         default=4096, gt=0, description="Largest canvas about which the teacher is asked."

@@ -19,6 +19,7 @@ from sightline.errors import ConfigError, ModelFailed
 from sightline.runtime.allocator import keep_much
 from sightline.training.averaging import Average, rate_share
 from sightline.training.muon import muon_of
+from sightline.training.norm import fold
 from sightline.training.recipe import Recipe, load_recipe
 from sightline.training.subjects import subject_of
 
@@ -104,7 +105,7 @@ def train(
             log.write(json.dumps(asdict(record)) + "\n")
         yield record
 
-    _write(out / "weights.pt", {"recipe": fingerprint(plan), "model": average.model.state_dict()})
+    _write(out / "weights.pt", {"recipe": fingerprint(plan), "model": fold(average.model).state_dict()})
 
 
 def _settle(plan: Recipe) -> None:

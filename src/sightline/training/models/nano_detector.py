@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sightline.training.norm import Normable
 from sightline.training.recipe_detect import MEAN, STD
 
 STRIDES = (8, 16, 32, 64)
@@ -36,8 +37,10 @@ STAGES = ((116, 4), (232, 8), (464, 4))
 """Channels and units of the backbone's stages."""
 
 
-class Conv(nn.Module):
-    """Convolution with "same" padding for odd kernels, then leaky ReLU unless ``linear``."""
+class Conv(Normable):
+    """Convolution with "same" padding for odd kernels, a norm while it is trained with one, then leaky ReLU
+    unless ``linear``.
+    """
 
     def __init__(
         self,
@@ -51,10 +54,11 @@ class Conv(nn.Module):
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(inner, outer, size, stride, (size - 1) // 2, groups=inner if depthwise else 1)
+        self.norm = None
         self.linear = linear
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv(x)
+        x = self.conv(x) if self.norm is None else self.norm(self.conv(x))
         return x if self.linear else functional.leaky_relu(x, 0.1)
 
 
