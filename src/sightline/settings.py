@@ -77,10 +77,42 @@ class Settings:
         "Further Host names that requests may carry, comma separated "
         "(localhost and the bound address always may).",
     )
+    tls: bool = _setting(
+        False,  # noqa: FBT003 - a default
+        "Serve https. Without a certificate of your own, one is made and kept in the data folder.",
+    )
+    tls_cert: str = _setting(
+        "", "Your own certificate for https, PEM with the whole chain. Empty: one is made by `serve --tls`."
+    )
+    tls_key: str = _setting("", "The key of `tls_cert`, PEM without a password.")
     catalogue: str = _setting(
         "", "A catalogue file for `models pull`, instead of the one that ships with Sightline."
     )
     mirrors: str = _setting("", "Base addresses tried before the catalogue's own, comma separated.")
+    database: str = _setting(
+        "",
+        "Where records live: `postgresql://user:password@host/name`. Empty: an SQLite file in the data folder.",
+    )
+    blobs: str = _setting(
+        "", "Where stored pictures live: `s3://`, `gs://` or `abfs://` with a path. Empty: the data folder."
+    )
+    queue: str = _setting(
+        "local",
+        "Line of the jobs: `local` needs nothing else, `redis://host:6379/0` serves workers on many machines.",
+    )
+    workers: int = _setting(
+        1, "Worker processes for jobs that `serve` starts when there are some. 0: none; run `sightline worker`."
+    )
+    job_attempts: int = _setting(3, "Attempts of a job that fails or kills its worker; then it is dead.")
+    job_s: float = _setting(
+        300.0, "Seconds that one attempt of a job, or of a part of a large one, may take. 0: no limit."
+    )
+    job_days: float = _setting(7.0, "Days that a job that has ended is kept with its results. 0: for ever.")
+    jobs_max: int = _setting(1000, "Most jobs that may wait; more are refused with 503.")
+    job_shard: int = _setting(64, "Pictures in one part of a large job.")
+    lease_s: float = _setting(
+        20.0, "Seconds after which a job whose worker gives no sign of life is given to another one."
+    )
 
     @property
     def data_path(self) -> Path:
@@ -195,6 +227,8 @@ def _coerce(name: str, value: Any, where: str) -> Any:
         )
     kind: type[Any] = type(known.default)
     try:
+        if kind is bool:
+            return _truth(value)
         if isinstance(value, bool) or (kind is int and isinstance(value, float)):
             raise TypeError  # noqa: TRY301 - true is not 1 in a settings file, and 8.5 is not 8
         converted = kind(value.strip() if isinstance(value, str) else value)
@@ -206,13 +240,32 @@ def _coerce(name: str, value: Any, where: str) -> Any:
     return converted
 
 
+_JOBS = ("job_attempts", "jobs_max", "job_shard", "lease_s")
+
+
+def _truth(value: Any) -> bool:
+    """A switch: true or false in TOML, the words for them elsewhere."""
+    if isinstance(value, bool):
+        return value
+    known = {"true": True, "1": True, "yes": True, "on": True, "false": False, "0": False}
+    known |= {"no": False, "off": False}
+    if not isinstance(value, str) or value.strip().lower() not in known:
+        raise ValueError
+    return known[value.strip().lower()]
+
+
 def _check(settings: Settings) -> None:
     for item in fields(Settings):
         value = getattr(settings, item.name)
         if isinstance(value, int | float) and (value != value or value < 0):  # noqa: PLR0124 - NaN is not itself
             raise ConfigError(f"{item.name} must not be negative, got {value}.")
+    if bool(settings.tls_cert) != bool(settings.tls_key):
+        raise ConfigError(
+            "tls_cert and tls_key belong together, and one of them is missing.",
+            next_step="Give both, or neither and `tls`: then a certificate is made.",
+        )
     if settings.port > 65535:
         raise ConfigError(f"port must be 0 to 65535, got {settings.port}.")
-    for name in ("batch_max", "waiting_max", "upload_max_mb", "files_max", "side_max", "memory_mb"):
+    for name in ("batch_max", "waiting_max", "upload_max_mb", "files_max", "side_max", "memory_mb", *_JOBS):
         if getattr(settings, name) <= 0:
             raise ConfigError(f"{name} must be above zero, got {getattr(settings, name)}.")

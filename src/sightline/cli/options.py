@@ -69,6 +69,9 @@ def _option(name: str) -> Callable[[_Command], _Command]:
     item = _TABLE[name]
     choices: tuple[str, ...] = item.metadata["choices"]
     shown = "" if item.default == "" else f"  [default: {item.default}]"
+    if isinstance(item.default, bool):
+        flag = item.name.replace("_", "-")
+        return click.option(f"--{flag}/--no-{flag}", _PREFIX + name, default=None, help=item.metadata["help"])
     return click.option(
         f"--{name.replace('_', '-')}",
         _PREFIX + name,

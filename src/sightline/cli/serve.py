@@ -21,6 +21,9 @@ from sightline.settings import Settings
     "deadline_s",
     "retention_days",
     "allowed_hosts",
+    "tls",
+    "tls_cert",
+    "tls_key",
 )
 def command(settings: Settings) -> None:
     """Serve the web page and the HTTP interface until Ctrl-C."""
