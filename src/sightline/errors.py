@@ -9,7 +9,8 @@
     │   ├── PictureTooComplex     decoding ran out of its time or memory
     │   ├── BadOption             an argument, parameter or field is off
     │   └── FetchRefused          an address that Sightline will not open, or that failed
-    ├── NotFound                  no such model, result or picture
+    ├── NotFound                  no such model, result, job or picture
+    ├── Conflict                  what is asked for contradicts what is there already
     ├── ModelRefused              a model file that must not be served, and why
     ├── ModelFailed               a model that was accepted broke while running
     ├── Busy                      the line is full; try again after ``retry_after_s``
@@ -91,10 +92,17 @@ class FetchRefused(InputError):
 
 
 class NotFound(SightlineError):
-    """No such model, result or picture (or it belongs to somebody else)."""
+    """No such model, result, job or picture (or it belongs to somebody else)."""
 
     code = "not_found"
     default_next_step = "Check the name or the address."
+
+
+class Conflict(SightlineError):
+    """What is asked for contradicts what is there already."""
+
+    code = "conflict"
+    default_next_step = "Look at what is there already, then ask again."
 
 
 class ModelRefused(SightlineError):

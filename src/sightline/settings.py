@@ -91,17 +91,18 @@ class Settings:
     mirrors: str = _setting("", "Base addresses tried before the catalogue's own, comma separated.")
     database: str = _setting(
         "",
-        "Where records live: `postgresql://user:password@host/name`. Empty: an SQLite file in the data folder.",
+        "Where records live: `postgresql://user:password@host/name`. Empty: SQLite in the data folder.",
     )
     blobs: str = _setting(
         "", "Where stored pictures live: `s3://`, `gs://` or `abfs://` with a path. Empty: the data folder."
     )
     queue: str = _setting(
         "local",
-        "Line of the jobs: `local` needs nothing else, `redis://host:6379/0` serves workers on many machines.",
+        "Line of the jobs: `local` needs nothing else, `redis://host:6379/0` serves many machines.",
     )
     workers: int = _setting(
-        1, "Worker processes for jobs that `serve` starts when there are some. 0: none; run `sightline worker`."
+        1,
+        "Worker processes for jobs that `serve` starts when there are some. 0: none; run `sightline worker`.",
     )
     job_attempts: int = _setting(3, "Attempts of a job that fails or kills its worker; then it is dead.")
     job_s: float = _setting(

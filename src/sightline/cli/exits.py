@@ -25,6 +25,7 @@ from sightline.errors import (
     BadOption,
     Busy,
     ConfigError,
+    Conflict,
     DeadlineExceeded,
     FetchRefused,
     ModelFailed,
@@ -50,6 +51,7 @@ class ExitCode(IntEnum):
 CODES: dict[type[SightlineError], ExitCode] = {
     BadOption: ExitCode.USAGE,
     ConfigError: ExitCode.USAGE,
+    Conflict: ExitCode.USAGE,
     NotFound: ExitCode.MODEL,
     ModelRefused: ExitCode.MODEL,
     ModelFailed: ExitCode.MODEL,

@@ -111,6 +111,7 @@ KINDS: Final[dict[type[SightlineError], tuple[int, str]]] = {
     errors.NotFound: (404, "There is no such thing"),
     NoSuchAddress: (404, "There is no such address"),
     MethodNotAllowed: (405, "The address does not take this method"),
+    errors.Conflict: (409, "This contradicts what is there already"),
     TooSlow: (408, "The request took too long to arrive"),
     BodyTooLarge: (413, "The request is too large"),
     errors.PictureTooLarge: (413, "The picture is too large"),

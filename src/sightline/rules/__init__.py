@@ -1,0 +1,1 @@
+"""What happens when something is seen: conditions, quiet times, actions."""

@@ -1,0 +1,1 @@
+"""Cameras on a machine and video files: frames over time."""
