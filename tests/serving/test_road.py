@@ -28,7 +28,8 @@ from sightline.serving.call import Call
 from sightline.serving.pool import LoadedModel, ModelPool
 from sightline.serving.road import Road
 from sightline.settings import Settings, load_settings
-from sightline.types import Ask, Classification
+from sightline.types import Ask, Classification, Frame
+from sightline.vision.codec import encode
 
 LATE_S = 20.0
 COLOURS = {"red": (230, 10, 10), "green": (10, 230, 10), "blue": (10, 10, 230)}
@@ -89,6 +90,18 @@ def test_a_picture_goes_in_and_an_answer_comes_out(road: Road) -> None:
     told = parts.decode + parts.queue + parts.preprocess + parts.infer + parts.postprocess
     assert parts.total == pytest.approx(told, abs=1.0)
     assert min(parts.decode, parts.preprocess, parts.infer, parts.total) > 0
+
+
+def test_a_decoded_frame_gets_the_numbers_of_its_file(road: Road) -> None:
+    pixels = np.random.default_rng(7).integers(0, 255, (97, 131, 3), np.uint8)
+    ask = Ask(min_score=0)
+    frame = road.predict(Frame(pixels, 131, 97), source="frame", ask=ask)
+    file = road.predict(encode(pixels, "image/png"), source="file", ask=ask)
+    assert isinstance(frame.prediction, Classification)
+    assert isinstance(file.prediction, Classification)
+    assert frame.prediction.score.tolist() == file.prediction.score.tolist()
+    assert frame.prediction.label.tolist() == file.prediction.label.tolist()
+    assert (frame.width, frame.height) == (file.width, file.height) == (131, 97)
 
 
 def test_callers_side_by_side_get_their_own_answers(road: Road) -> None:

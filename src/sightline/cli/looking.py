@@ -11,7 +11,6 @@ import click
 
 from sightline.cli.exits import words
 from sightline.cli.output import Writer, open_writer, sidecar
-from sightline.cli.parallel import in_order
 from sightline.cli.progress import Progress
 from sightline.cli.saving import Folder
 from sightline.cli.sources import Picture, expand, is_many
@@ -19,6 +18,7 @@ from sightline.cli.terminal import clean
 from sightline.errors import BadOption, DeadlineExceeded, InputError, SightlineError
 from sightline.formats import yolo
 from sightline.registry import Bundle
+from sightline.serving.parallel import in_order
 from sightline.serving.road import Road
 from sightline.settings import Settings
 from sightline.types import Ask, Result

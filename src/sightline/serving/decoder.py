@@ -46,8 +46,12 @@ class Decoder:
             wait_s=settings.deadline_s,
         )
 
-    def prepare(self, data: bytes, contract: "InputContract", claim: Claim | None = None) -> Prepared:
+    def prepare(
+        self, data: bytes | Frame, contract: "InputContract", claim: Claim | None = None
+    ) -> Prepared:
         """Decode, fit, and turn into a model's numbers; only they leave the child.
+
+        A ``Frame`` has been decoded already (a camera, a video): it needs no child, only the rest.
 
         ``claim``: whoever waits for it; when nobody does any more, nothing is decoded.
 
@@ -56,6 +60,8 @@ class Decoder:
             Busy: No decoder came free in time.
             DeadlineExceeded: ``claim`` ended first.
         """
+        if isinstance(data, Frame):
+            return tasks.prepare_frame(data, contract)
         # The same fields without pydantic, which the children do not load.
         plain = cast("InputContract", SimpleNamespace(**contract.__dict__))
         return self._call(tasks.prepare, data, plain, claim=claim)

@@ -13,7 +13,7 @@ from sightline.serving.call import Call
 from sightline.serving.decoder import Decoder
 from sightline.serving.pool import LoadedModel, ModelPool
 from sightline.settings import Settings
-from sightline.types import Ask, Fit, Prediction, Prepared, Result, Timing
+from sightline.types import Ask, Fit, Frame, Prediction, Prepared, Result, Timing
 from sightline.vision import heads
 
 __all__ = ["Call", "Road"]
@@ -40,7 +40,7 @@ class Road:
 
     def predict(
         self,
-        data: bytes,
+        data: bytes | Frame,
         *,
         source: str = "",
         model: str | None = None,
@@ -51,7 +51,8 @@ class Road:
         """Decode, preprocess, batch, run, read.
 
         Args:
-            data: The file's bytes, in any of the formats that the decoder takes.
+            data: The file's bytes, in any of the formats that the decoder takes; or pixels that are decoded
+                already, as those of a camera or a video.
             source: Where the picture came from, for people.
             model: ``name`` or ``name@version``; ``None`` is the default model.
             ask: What is wanted of the answer.
@@ -108,7 +109,7 @@ class Road:
             self._inside -= 1
 
     def _infer(
-        self, data: bytes, model: str | None, size: int | None, call: Call
+        self, data: bytes | Frame, model: str | None, size: int | None, call: Call
     ) -> tuple[LoadedModel, Prepared, Answer]:
         """Prepare and run; again from the start if the model was replaced just then."""
         while True:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from PIL import Image
 
 from sightline.errors import PictureTooLarge
-from sightline.types import Frame, Prepared
+from sightline.types import Canvas, Frame, Prepared
 from sightline.vision import annotate, codec, preprocess, srgb
 
 if TYPE_CHECKING:
@@ -42,9 +42,18 @@ def prepare(data: bytes, limits: codec.Limits, contract: "InputContract") -> Pre
     opened = codec.open_rgb(data, limits, lambda w, h: preprocess.hint(contract, w, h))
     decoded = time.perf_counter()
     canvas = preprocess.fit_image(opened.image, *opened.size, contract, opened.seen)
+    return _numbers(canvas, contract, decoded - started, decoded)
+
+
+def prepare_frame(frame: Frame, contract: "InputContract") -> Prepared:
+    """The same for a picture that has been decoded already: the numbers that a lossless file of it would give."""
+    started = time.perf_counter()
+    return _numbers(preprocess.fit(frame, contract), contract, 0.0, started)
+
+
+def _numbers(canvas: Canvas, contract: "InputContract", decode_s: float, since: float) -> Prepared:
     tensor = preprocess.tensor(canvas.pixels, contract)
-    done = time.perf_counter()
-    return Prepared(tensor, canvas.fit, (decoded - started) * 1e3, (done - decoded) * 1e3)
+    return Prepared(tensor, canvas.fit, decode_s * 1e3, (time.perf_counter() - since) * 1e3)
 
 
 def frame(data: bytes, limits: codec.Limits, hint: codec.Size | None) -> Frame:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sightline.cli.parallel import in_order
+from sightline.serving.parallel import in_order
 
 
 def test_answers_come_in_order_whatever_finishes_first() -> None:

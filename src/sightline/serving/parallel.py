@@ -10,23 +10,24 @@ Outcome = TypeVar("Outcome")
 
 
 def in_order(
-    items: Iterable[Item], work: Callable[[Item], Outcome], *, threads: int
+    items: Iterable[Item], work: Callable[[Item], Outcome], *, threads: int, window: int = 0
 ) -> Iterator[tuple[Item, Outcome]]:
-    """``(item, work(item))`` for every item, in order, with at most ``4 * threads`` under way.
+    """``(item, work(item))`` for every item, in order, ``window`` (or ``4 * threads``) under way at most.
 
     The window bounds memory: a slow first picture cannot pile up the answers of all the others.
     When the consumer stops early (an error, Ctrl-C), what has not begun is dropped.
     """
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="predict")
-    window: deque[tuple[Item, Future[Outcome]]] = deque()
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="look")
+    most = window or 4 * threads
+    waiting: deque[tuple[Item, Future[Outcome]]] = deque()
     try:
         for item in items:
-            window.append((item, pool.submit(work, item)))
-            if len(window) >= 4 * threads:
-                done, future = window.popleft()
+            waiting.append((item, pool.submit(work, item)))
+            if len(waiting) >= most:
+                done, future = waiting.popleft()
                 yield done, future.result()
-        while window:
-            done, future = window.popleft()
+        while waiting:
+            done, future = waiting.popleft()
             yield done, future.result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
