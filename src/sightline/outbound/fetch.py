@@ -131,7 +131,9 @@ def _opened(
         finally:
             response.close()
             sock.close()
-        target = join(target, location)
+        before, target = target, join(target, location)
+        if (before.scheme, before.authority) != (target.scheme, target.authority):
+            headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
     raise FetchRefused(f"The address redirects more than {REDIRECTS_MAX} times.")
 
 

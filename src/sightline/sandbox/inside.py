@@ -1,8 +1,9 @@
 """What runs inside the children. Imports little: its time is part of every start.
 
-Three lives:
+Four lives:
 
 - ``once``: a fresh interpreter that runs one function and ends;
+- ``stream``: a fresh interpreter that runs one generator and gives its answers one by one;
 - ``nursery``: a fresh interpreter with one thread that imports what the children need and forks them on
   demand. A new child costs milliseconds and shares the imported pages; the server itself, full of threads,
   is never forked;
@@ -20,7 +21,7 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from sightline.errors import SightlineError
@@ -49,6 +50,67 @@ def once(socket_fd: int, memory_fd: int, memory_mb: int) -> None:
         return
     _limit(memory_mb, descriptors=None)
     _work(channel, job)
+
+
+def stream(socket_fd: int, memory_fd: int, memory_mb: int, spare: int) -> None:
+    """Take one job, whose function is a generator; give an answer whenever one is asked for."""
+    channel = Channel(socket.socket(fileno=socket_fd), memory_fd)
+    _die_with(os.getppid())
+    _be_quiet()
+    try:
+        answers = _answers(channel, memory_mb, spare)
+        for answer in answers:
+            channel.receive(trusted=True)
+            channel.send(answer)
+    except Hangup:
+        return
+
+
+def _answers(channel: Channel, memory_mb: int, spare: int) -> Iterator[tuple[str, Any]]:
+    try:
+        function, arguments, _ = channel.receive(trusted=True)  # imports the module of the function
+        values = function(channel.asked, *arguments)
+        next(values)  # loads its libraries
+        _limit(memory_mb, descriptors=_end_of_spare(spare))
+        for value in values:
+            yield "done", value
+    except Hangup:
+        raise
+    except SightlineError as error:
+        yield "refused", error
+    except MemoryError:
+        yield "memory", ""
+    except Exception as error:  # noqa: BLE001 - the border: everything becomes an answer
+        yield "failed", f"{type(error).__name__}: {error}"[:2000]
+    while True:
+        yield "over", None
+
+
+def _be_quiet() -> None:
+    """Libraries print what they think of the bytes, and addresses with passwords in them."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    os.close(null)
+
+
+def _end_of_spare(spare: int) -> int:
+    """The limit under which exactly ``spare`` descriptors are free: it is a number, not a count."""
+    taken = {int(name) for name in os.listdir("/proc/self/fd")}  # noqa: PTH208 - pathlib is not imported here
+    taken = {fd for fd in taken if _is_open(fd)}  # the listing had one of its own
+    end = 0
+    while spare >= 0:
+        spare -= end not in taken
+        end += 1
+    return end - 1
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
 
 
 def nursery(control_fd: int, modules: Iterable[str], memory_mb: int) -> None:
@@ -172,10 +234,14 @@ def _limit(memory_mb: int, descriptors: int | None) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Live one of two lives: ``once <socket> <memory> <MB>`` or ``nursery <socket> <MB> <module>…``."""
+    """Live one life: ``once <socket> <memory> <MB>``, ``stream <socket> <memory> <MB> <spare>`` or
+    ``nursery <socket> <MB> <module>…``.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     if arguments[0] == "once":
         once(*map(int, arguments[1:4]))
+    elif arguments[0] == "stream":
+        stream(*map(int, arguments[1:5]))
     else:
         nursery(int(arguments[1]), arguments[3:], int(arguments[2]))
     sys.exit(0)

@@ -12,6 +12,7 @@ frozen values of Sightline and its errors, and nothing that runs.
 
 import os
 import pickle
+import select
 import socket
 import struct
 from contextlib import suppress
@@ -150,6 +151,10 @@ class Channel:
             socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", int(whole), int(rest * 1e6))
         )
         self._timeout_s = timeout_s
+
+    def asked(self) -> bool:
+        """Whether a message waits to be received, or the other end is gone."""
+        return bool(select.select([self._sock], [], [], 0)[0])
 
     def hang_up(self) -> None:
         """Let whoever waits in ``receive``, here and at the other end, see a hangup. From any thread."""

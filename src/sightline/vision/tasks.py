@@ -5,8 +5,10 @@ Pixels stay Pillow's own picture until the end, so that they are not copied more
 """
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 from PIL import Image
 
 from sightline.errors import PictureTooLarge
@@ -32,21 +34,41 @@ def warm_up() -> None:
     annotate.warm_up()
 
 
-def prepare(data: bytes, limits: codec.Limits, contract: "InputContract") -> Prepared:
+def prepare(data: bytes, limits: codec.Limits, contract: "InputContract", keep_side: int = 0) -> Prepared:
     """Decode, fit and turn into the model's numbers.
+
+    ``keep_side``: give the decoded picture back too, its longer side at most this; 0: only the numbers.
 
     The numbers are made here and not in the server, though they are four times the pixels: each step of
     numpy lets go of the interpreter's lock, and in a busy server getting it back takes longer than the step.
     """
     started = time.perf_counter()
-    opened = codec.open_rgb(data, limits, lambda w, h: preprocess.hint(contract, w, h))
+    opened = codec.open_rgb(data, limits, lambda w, h: _useful(contract, w, h, keep_side))
     decoded = time.perf_counter()
     canvas = preprocess.fit_image(opened.image, *opened.size, contract, opened.seen)
-    return _numbers(canvas, contract, decoded - started, decoded)
+    done = _numbers(canvas, contract, decoded - started, decoded)
+    return replace(done, frame=_kept(opened, keep_side)) if keep_side else done
+
+
+def _useful(contract: "InputContract", width: int, height: int, keep_side: int) -> codec.Size:
+    """The smallest useful size of the decode: for the model, and for whoever looks at the picture again."""
+    wide, high = preprocess.hint(contract, width, height)
+    scale = min(1.0, keep_side / max(width, height))
+    return max(wide, round(width * scale)), max(high, round(height * scale))
+
+
+def _kept(opened: codec.Opened, side: int) -> Frame:
+    """The decoded picture for later stages, scaled down where it is larger than they need."""
+    image, size, seen = opened
+    scale = side / max(image.size)
+    if scale >= 1:
+        return Frame(np.asarray(image), *size, seen=seen)
+    small = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    return Frame(np.asarray(image.resize(small, Image.Resampling.BILINEAR, box=seen, reducing_gap=2.0)), *size)
 
 
 def prepare_frame(frame: Frame, contract: "InputContract") -> Prepared:
-    """The same for a picture that has been decoded already: the numbers that a lossless file of it would give."""
+    """The same for a picture that is decoded already: the numbers that a lossless file of it would give."""
     started = time.perf_counter()
     return _numbers(preprocess.fit(frame, contract), contract, 0.0, started)
 

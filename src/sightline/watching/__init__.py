@@ -1,1 +1,7 @@
-"""Cameras on a machine and video files: frames over time."""
+"""Cameras on this machine or its network, and video files: frames over time, looked at along the one road.
+
+``source`` reads what a person typed; ``capture`` (OpenCV, in a child that can be killed), ``mjpeg`` and
+``snapshot`` (no OpenCV) open it; ``motion`` says whether anything changed; ``loop`` watches one source for
+as long as it is wanted; ``records`` writes down what was seen. ``film``, ``tracking`` and ``writer`` make a
+film of a film.
+"""

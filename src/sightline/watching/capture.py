@@ -1,0 +1,268 @@
+"""Frames through OpenCV, in a child that can be killed: devices, RTSP over TCP, video files.
+
+The only reader that knows ``cv2.VideoCapture``. Demuxers and decoders work on bytes of strangers, and a
+camera that hangs hangs inside them; so they run in a child of ``sightline.sandbox.Stream``, which gets one
+source, may open nothing else, and gives pixels. A live source is read all the time and the newest frame is
+handed out when one is asked for; a file is read frame by frame, one ahead.
+
+The child of a file inherits the open file and may open one descriptor, which is that file again: a play
+list inside it cannot name others. OpenCV turns frames upright where the file says how.
+"""
+
+import importlib
+import math
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any, Final
+
+import numpy as np
+
+from sightline.errors import ConfigError, FetchRefused, NotAPicture, PictureTooLarge, SightlineError
+from sightline.sandbox import ChildDied, ChildTimeout, Over, Stream
+from sightline.settings import Settings
+from sightline.types import Frame, UInt8
+from sightline.watching.shot import Shot
+from sightline.watching.source import Source
+
+OPEN_S: Final = 20.0
+"""Seconds that a source may take to give its first frame."""
+READ_S: Final = 15.0
+"""Seconds that any later frame may take."""
+_MEMORY_MB: Final = 1536
+"""A 4K video with 16 reference frames takes 500 MB; the newest codecs keep more."""
+_GRACE_S: Final = 3.0
+"""The child is given this much longer than its own library, which can say what was wrong."""
+_SPARE: Final = {"file": 1, "device": 4, "rtsp": 16}
+"""Descriptors that the child may open: the file; the device; sockets, and what resolving a name takes."""
+_FORMATS: Final = (
+    "mov,matroska,avi,mpegts,mpeg,mpegvideo,ogg,flv,gif,asf,mjpeg,h264,hevc,m4v,mxf,ivf,obu,apng"
+)
+"""Demuxers for files; none of those that fetch further files (HLS, DASH, concat)."""
+_RTSP: Final = (
+    "rtsp_transport;tcp|protocol_whitelist;rtsp,rtsps,tcp,tls,rtp,srtp,crypto|allowed_media_types;video"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """What a source says about itself; zeros where it says nothing."""
+
+    width: int = 0
+    height: int = 0
+    fps: float = 0.0
+    frames: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the child opens."""
+
+    kind: str
+    place: str = field(repr=False)
+    pixels_max: int
+    side_max: int
+
+
+def need_video() -> None:
+    """Say what to install before an import fails in the middle.
+
+    Raises:
+        ConfigError: OpenCV is not there.
+    """
+    if find_spec("cv2") is None:
+        raise ConfigError(
+            "Cameras of this machine, RTSP and video files take OpenCV, which the core install leaves out.",
+            next_step="pip install 'sightline[video]'. Cameras that send MJPEG over http:// need no OpenCV.",
+        )
+
+
+class Capture:
+    """A device, an RTSP camera or a video file that is open (see `sightline.watching.shot.Eye`)."""
+
+    def __init__(self, source: Source, settings: Settings) -> None:
+        """Start the child; what it says about the source is known after `about` or the first `look`.
+
+        Raises:
+            ConfigError: OpenCV is not installed.
+            NotAPicture: The file cannot be opened.
+        """
+        need_video()
+        self._source = source
+        self._began = time.monotonic()
+        self._clip: Clip | None = None
+        self._lock = threading.Lock()
+        files = [_opened(source)] if source.kind == "file" else []
+        place = f"/proc/self/fd/{files[0]}" if files else source.full
+        order = Order(source.kind, place, int(settings.jpeg_max_mp * 1e6), settings.side_max)
+        try:
+            self._child = Stream(frames, order, memory_mb=_MEMORY_MB, spare=_SPARE[source.kind], files=files)
+        finally:
+            for handle in files:
+                os.close(handle)
+
+    def about(self) -> Clip:
+        """What the source says about itself.
+
+        Raises:
+            SightlineError: It cannot be opened.
+        """
+        if self._clip is None:
+            self._clip = Clip(*self._ask(OPEN_S + _GRACE_S))
+        return self._clip
+
+    def look(self) -> Shot | None:
+        """The next frame of a file (``None`` after the last), the newest of anything else.
+
+        Raises:
+            NotAPicture: The file has no pictures that can be read.
+            PictureTooLarge: Its frames are over the limits for pictures.
+            FetchRefused: The camera is lost.
+        """
+        self.about()
+        try:
+            pixels, index, time_s = self._ask(READ_S + _GRACE_S)
+        except Over:
+            return None
+        now = time.time()
+        if self._source.live:
+            time_s = time.monotonic() - self._began
+        return Shot(Frame(pixels, pixels.shape[1], pixels.shape[0], index, time_s), index, time_s, now)
+
+    def close(self) -> None:
+        """End the child."""
+        with self._lock:
+            self._child.close()
+
+    def _ask(self, wait_s: float) -> Any:
+        try:
+            return self._child.next(wait_s)
+        except ChildTimeout as error:
+            raise _lost(self._source, f"gave nothing for {wait_s:.0f} s") from error
+        except ChildDied as error:
+            raise _lost(self._source, f"broke its reader ({error.message.rstrip('.')})") from error
+
+
+def _opened(source: Source) -> int:
+    try:
+        return os.open(source.address, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise NotAPicture(f"{source.shown} cannot be read: {error.strerror}.") from error
+
+
+def _lost(source: Source, how: str) -> SightlineError:
+    if source.kind == "file":
+        return NotAPicture(
+            f"The video {source.shown} {how}.", next_step="Check that it plays; convert it to MP4 or WebM."
+        )
+    return FetchRefused(f"The camera {source.shown} {how}.", next_step="Check that it is on and its address.")
+
+
+# What follows runs in the child.
+
+
+def frames(asked: Callable[[], bool], order: Order) -> Iterator[Any]:
+    """Give what the source says of itself, then ``(pixels (h, w, 3) uint8 RGB, index, seconds)``.
+
+    Raises:
+        NotAPicture, PictureTooLarge, FetchRefused: As `Capture.look`.
+    """
+    os.environ["OPENCV_LOG_LEVEL"] = "SILENT"
+    os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
+    files = f"protocol_whitelist;file,pipe|format_whitelist;{_FORMATS}"
+    os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = files if order.kind == "file" else _RTSP
+    cv2 = importlib.import_module("cv2")
+    cv2.setNumThreads(1)
+    yield None
+    capture = _open(cv2, order)
+    clip = Clip(
+        *(_number(capture, cv2, name) for name in ("FRAME_WIDTH", "FRAME_HEIGHT")), *_pace(capture, cv2)
+    )
+    _check(clip.width, clip.height, order)
+    yield clip.width, clip.height, clip.fps, clip.frames
+    read = _every(cv2, capture, clip) if order.kind == "file" else _newest(cv2, capture, asked)
+    for pixels, index, time_s in read:
+        _check(pixels.shape[1], pixels.shape[0], order)
+        yield cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), index, time_s
+
+
+def _open(cv2: Any, order: Order) -> Any:
+    if order.kind == "device":
+        capture = cv2.VideoCapture(order.place, cv2.CAP_V4L2)
+    else:
+        ways = [cv2.CAP_PROP_N_THREADS, 1]  # no thread may be started here
+        if order.kind == "rtsp":
+            ways += [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(OPEN_S * 1e3)]
+            ways += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(READ_S * 1e3)]
+        capture = cv2.VideoCapture(order.place, cv2.CAP_FFMPEG, ways)
+    if capture.isOpened():
+        return capture
+    if order.kind == "file":
+        raise NotAPicture(
+            "The file is no video that can be read.",
+            next_step="Check that it plays; convert it to MP4 or WebM.",
+        )
+    if order.kind == "device":
+        raise FetchRefused(
+            "The camera cannot be opened: another program uses it, or this user may not (group `video`).",
+            next_step="Close the other program, or add the user to the group.",
+        )
+    raise FetchRefused(
+        "The camera does not answer as an RTSP camera should, or refuses this name and password.",
+        next_step="Try the same address in a video player.",
+    )
+
+
+def _every(cv2: Any, capture: Any, clip: Clip) -> Iterator[tuple[UInt8, int, float]]:
+    """All frames, with the file's own times where it has them."""
+    index = 0
+    before = -1.0
+    while True:
+        good, pixels = capture.read()
+        if not good:
+            break
+        told = capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
+        even = index / clip.fps if clip.fps else float(index)
+        time_s = told if math.isfinite(told) and told > before and told >= 0 else max(even, before)
+        before = time_s
+        yield pixels, index, time_s
+        index += 1
+    if index == 0:
+        raise NotAPicture("The video has no frame that can be read.", next_step="Check that it plays.")
+
+
+def _newest(cv2: Any, capture: Any, asked: Callable[[], bool]) -> Iterator[tuple[UInt8, int, float]]:
+    """Read all the time, so that nothing old piles up; unpack only what somebody waits for."""
+    del cv2
+    index = 0
+    while capture.grab():
+        if asked():
+            good, pixels = capture.retrieve()
+            if not good:
+                break
+            yield np.asarray(pixels), index, 0.0
+        index += 1
+    raise FetchRefused(
+        "The camera's stream broke off.", next_step="It is opened again if it is being watched."
+    )
+
+
+def _number(capture: Any, cv2: Any, name: str) -> int:
+    value = capture.get(getattr(cv2, f"CAP_PROP_{name}"))
+    return int(value) if math.isfinite(value) and 0 <= value < 1 << 31 else 0
+
+
+def _pace(capture: Any, cv2: Any) -> tuple[float, int]:
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    sane = math.isfinite(fps) and 0 < fps <= 1000
+    return (float(fps) if sane else 0.0), _number(capture, cv2, "FRAME_COUNT")
+
+
+def _check(width: int, height: int, order: Order) -> None:
+    if max(width, height) > order.side_max or width * height > order.pixels_max:
+        raise PictureTooLarge(
+            f"The frames have {width} x {height} pixels, which is over the limits for pictures."
+        )
