@@ -20,7 +20,7 @@ from sightline.web.gate import Gate
 from sightline.web.guards import HostList
 from sightline.web.journal import Journal
 from sightline.web.keys import Keyring, load_secret, needs_key
-from sightline.web.routes import health, models, pages, predict, results, samples
+from sightline.web.routes import health, live, models, pages, predict, results, samples
 from sightline.web.services import Services
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ENDPOINTS: Final = (
     *predict.ENDPOINTS,
+    *live.ENDPOINTS,
     *models.ENDPOINTS,
     *results.ENDPOINTS,
     *samples.ENDPOINTS,

@@ -12,6 +12,7 @@ from typing import Any, Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sightline.web.guards import check_origin
+from sightline.web.handshake import Handshake
 from sightline.web.problems import MEDIA_TYPE, Problem, Stopping, problem_of
 from sightline.web.services import ClientGone, Services, arrived, new_request_id
 
@@ -42,12 +43,12 @@ class Gate:
         self._services = services
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request (or the lifespan, which passes)."""
-        if scope["type"] != "http":
-            if scope["type"] == "lifespan":
-                await self._app(scope, receive, send)
-            else:
-                await send({"type": "websocket.close", "code": 1008})
+        """One request, one WebSocket, or the lifespan, which passes."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] == "websocket":
+            await Handshake(self._services, scope, receive, send).go()
             return
         await _Visit(self._services, scope, send).go(self._app, receive)
 

@@ -54,6 +54,12 @@ class Metrics:
             ("engine", "precision"),
             registry=self.registry,
         )
+        self._live = Counter(
+            "sightline_live_pictures_total",
+            "Pictures of live connections: answered, or replaced by a newer one before they were begun.",
+            ("fate",),
+            registry=self.registry,
+        )
         self.stored = Counter("sightline_stored_total", "Results stored.", registry=self.registry)
         self.gone = Counter(
             "sightline_clients_gone_total", "Clients that left first.", registry=self.registry
@@ -77,6 +83,11 @@ class Metrics:
         requests.inc()
         seconds.observe(0.0)
         refusals.inc()
+
+    def live(self, answered: int, replaced: int) -> None:
+        """A live connection has ended."""
+        self._live.labels("answered").inc(answered)
+        self._live.labels("replaced").inc(replaced)
 
     def refused(self, code: str) -> None:
         """A problem was sent; ``code`` is from the closed table."""

@@ -81,6 +81,13 @@ class MethodNotAllowed(SightlineError):
     default_next_step: ClassVar[str] = "Use one of the methods of the Allow header."
 
 
+class UpgradeRequired(InputError):
+    """The address is for WebSockets, and the request opens none."""
+
+    code: ClassVar[str] = "upgrade_required"
+    default_next_step: ClassVar[str] = "Open a WebSocket there: docs/reference/live.md describes it."
+
+
 class Stopping(SightlineError):
     """The server is finishing its last requests."""
 
@@ -121,6 +128,7 @@ KINDS: Final[dict[type[SightlineError], tuple[int, str]]] = {
     errors.PictureTooComplex: (422, "The picture takes too much to decode"),
     errors.FetchRefused: (422, "The address was not fetched"),
     errors.ModelRefused: (422, "The model was refused"),
+    UpgradeRequired: (426, "The address is for WebSockets"),
     errors.ModelFailed: (500, "The model failed"),
     errors.ConfigError: (500, "The server is set up wrongly"),
     Internal: (500, "The server failed"),
@@ -189,17 +197,21 @@ def _first_complaint(error: RequestValidationError) -> str:
     return f"{where}: {first['msg']}."
 
 
+_FIXED: Final[dict[type, dict[str, str]]] = {
+    Stopping: {"retry-after": "5"},
+    errors.DeadlineExceeded: {"retry-after": "2"},
+    NotSignedIn: {"www-authenticate": 'Bearer realm="sightline"'},
+    TooSlow: {"connection": "close"},
+    UpgradeRequired: {"connection": "upgrade", "upgrade": "websocket"},
+}
+
+
 def _headers(error: Exception) -> dict[str, str]:
     if isinstance(error, errors.Busy):
         return {"retry-after": str(max(1, round(error.retry_after_s)))}
-    if isinstance(error, Stopping):
-        return {"retry-after": "5"}
-    if isinstance(error, errors.DeadlineExceeded):
-        return {"retry-after": "2"}
-    if isinstance(error, NotSignedIn):
-        return {"www-authenticate": 'Bearer realm="sightline"'}
-    if isinstance(error, TooSlow):
-        return {"connection": "close"}
+    fixed = next((_FIXED[kind] for kind in type(error).__mro__ if kind in _FIXED), None)
+    if fixed is not None:
+        return fixed
     if isinstance(error, HTTPException) and error.headers:
         return {name.lower(): value for name, value in error.headers.items()}
     return {}

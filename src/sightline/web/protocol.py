@@ -9,8 +9,10 @@ import json
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
 from sightline.web.door import Door, is_prediction
+from sightline.web.lives import LIVE
 from sightline.web.problems import MEDIA_TYPE, BadRequest, problem_of
 from sightline.web.services import new_request_id
 
@@ -102,6 +104,16 @@ class PatientProtocol(HttpToolsProtocol):
                 return
         super().on_headers_complete()
 
+    def _should_upgrade(self) -> bool:
+        """A WebSocket is opened at one address; at others the wish for one is ignored, as HTTP allows."""
+        here = self.parser.get_method() == b"GET" and self.url.partition(b"?")[0] == LIVE.encode()
+        return here and super()._should_upgrade()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over; the deadlines of a request are not those of a conversation."""
+        self._disarm()
+        super().handle_websocket_upgrade()
+
     def _say(self, answer: bytes) -> None:
         """Write, unless the client sends and sends and never reads what it is told."""
         if self.flow.write_paused:
@@ -182,6 +194,32 @@ class PatientProtocol(HttpToolsProtocol):
         )
         self.transport.write(head.encode() + data)
         self.transport.close()
+
+
+class PatientSocket(WSProtocol):
+    """A WebSocket whose client must read what it asked for."""
+
+    _unread: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """The client does not read."""
+        super().pause_writing()
+        self._unread = self.loop.call_later(READ_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._calm()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the timer."""
+        self._calm()
+        super().connection_lost(exc)
+
+    def _calm(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
 
 def protocol_of(receive_s: float, door: Door) -> type[PatientProtocol]:

@@ -20,7 +20,8 @@ from sightline.web.app import create_app
 from sightline.web.door import Door
 from sightline.web.journal import Journal, JournalHandler
 from sightline.web.keys import load_secret, needs_key
-from sightline.web.protocol import protocol_of
+from sightline.web.lives import MESSAGE_MB
+from sightline.web.protocol import PatientSocket, protocol_of
 from sightline.web.services import Services
 
 _BACKLOG: Final = 1024
@@ -50,7 +51,9 @@ def serve(settings: Settings) -> None:
             app,
             http=protocol_of(settings.receive_s, Door(services)),
             loop="asyncio",  # uvloop is a little faster, but under overload it starves new connections
-            ws="none",
+            ws=PatientSocket,
+            ws_max_size=int(min(settings.upload_max_mb, MESSAGE_MB) * 1024 * 1024),
+            ws_per_message_deflate=False,  # a picture is compressed already, and a bomb could hide in it
             lifespan="on",
             log_config=None,
             access_log=False,
@@ -78,6 +81,7 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what has begun while the door is still open and says 503, then close it."""
         self._services.phase = "stopping"
+        self._services.lives.end()
         begun = time.monotonic()
         end = begun + self._services.settings.stop_s
         while time.monotonic() < end and not self.force_exit:

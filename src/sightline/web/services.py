@@ -18,6 +18,7 @@ from sightline.settings import Settings
 from sightline.web.guards import HostList
 from sightline.web.journal import Journal
 from sightline.web.keys import Keyring
+from sightline.web.lives import Lives
 from sightline.web.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Services:
     running: int = 0
     arriving: int = 0
     """Predictions whose bodies are there and that will be on the road in a moment."""
+    lives: Lives = field(default_factory=Lives)
     fetching: int = 0
     """Addresses that are being fetched or wait for it."""
     held: int = 0
@@ -148,7 +150,7 @@ class Services:
         try:
             yield ticket
         finally:
-            self.held -= ticket.bytes
+            ticket.release()
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[Call]:
@@ -220,6 +222,11 @@ class Ticket:
         self._services.held += count
         if self._services.held > _BODIES * self._services.settings.upload_max_mb * _MB:
             raise Busy("The server holds as many uploads as it can.", retry_after_s=2)
+
+    def release(self) -> None:
+        """They are gone. Releasing twice is harmless."""
+        self._services.held -= self.bytes
+        self.bytes = 0
 
 
 def _outcome(job: "asyncio.Future[Any]") -> Any:
