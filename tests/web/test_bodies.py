@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.errors import BadOption, SightlineError
+from sightline.formats.selection import select
 from sightline.settings import Settings
 from sightline.types import Ask
 from sightline.web.intake import JSON_BYTES, Upload, clean_name, read_uploads
 from sightline.web.multipart import Part, boundary_of, parse
 from sightline.web.options import Options, options_of
 from sightline.web.problems import BadRequest
-from sightline.web.selection import select
 
 
 def form(parts: list[tuple[str, bytes]], boundary: bytes = b"xyz") -> bytes:

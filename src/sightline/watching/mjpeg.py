@@ -26,7 +26,7 @@ def boundary_of(content_type: str) -> bytes:
     found = _BOUNDARY.search(content_type)
     if not content_type.lower().startswith("multipart/") or found is None:
         raise FetchRefused(
-            f"The camera sends {content_type[:80] or 'something without a type'!r}, not a stream of pictures.",
+            f"The camera sends {content_type[:80] or 'no content type'!r}, not a stream of pictures.",
             next_step="Use the address of its MJPEG stream or of its JPEG snapshot, or rtsp://.",
         )
     return b"--" + found[1].strip('"').strip("-").encode("latin-1", "replace")

@@ -59,10 +59,10 @@ def parse(word: str) -> Source:
     if found:
         return _address(word, found["scheme"].lower())
     if _DEVICE.fullmatch(word) and not (word.isdigit() and Path(word).exists()):
-        path = word if word.startswith("/") else f"/dev/video{word}"
-        if not Path(path).exists():
-            raise NotFound(f"There is no camera {path} on this machine.", next_step=_cameras())
-        return Source("device", path, path)
+        device = word if word.startswith("/") else f"/dev/video{word}"
+        if not Path(device).exists():
+            raise NotFound(f"There is no camera {device} on this machine.", next_step=_cameras())
+        return Source("device", device, device)
     path = Path(word)
     if not path.exists():
         raise NotFound(f"There is no file {word[:200]}.", next_step="Check the name.")

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from sightline.errors import NotFound
 from sightline.formats import coco, native, table, voc, yolo
+from sightline.formats.selection import select
 from sightline.formats.text import labels_of
 from sightline.storage.kept import Picture, Record, Search, Summary
 from sightline.types import Ask, Result
@@ -18,7 +19,6 @@ from sightline.web.answer import drawn
 from sightline.web.endpoint import Endpoint
 from sightline.web.routes.predict import drawn_type, json_response
 from sightline.web.schemas import HistoryBody, StoredBody
-from sightline.web.selection import select
 from sightline.web.services import Services, services_of
 
 ResultId = Annotated[str, Path(max_length=64, description="The id of a result that was stored.")]
