@@ -4,11 +4,26 @@ The row in the database is the truth and a queue only carries ids. Delivery is a
 once: two workers may run the same job after a kill, but only the one with the newest fence may write.
 """
 
+import secrets
+import threading
+import time
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Final, Literal, Self
 
+from sightline.errors import BadOption
+from sightline.jobs import upkeep
+from sightline.jobs.local_queue import LocalQueue
+from sightline.jobs.queue import JobQueue
+from sightline.jobs.stops import Lost
 from sightline.settings import Settings
+from sightline.storage import claims, job_rows, records, submissions
+from sightline.storage.blobs import Blobs, digest_of
+from sightline.storage.claims import Terms
+from sightline.storage.database import Database
 from sightline.storage.job_kept import (
+    Ask,
     Claim,
     Event,
     Item,
@@ -18,11 +33,46 @@ from sightline.storage.job_kept import (
     JobState,
     Reaped,
 )
-from sightline.storage.kept import ME
+from sightline.storage.kept import ME, Picture
+from sightline.storage.store import DATABASE, FOLDER
+
+_TELL_S: Final = 0.5
+"""Progress is told to those who watch no more often than this."""
+_DAY_S: Final = 86_400.0
+
+
+def open_queue(settings: Settings) -> JobQueue:
+    """The queue that the settings name.
+
+    Raises:
+        ConfigError: Of an unknown kind, or its libraries are missing.
+    """
+    if settings.queue == "local":
+        return LocalQueue()
+    from sightline.jobs.redis_queue import RedisQueue  # noqa: PLC0415 - most installations have no Redis
+
+    return RedisQueue(settings.queue)
 
 
 class Ledger:
     """All jobs of one database. Thread-safe; any number of processes may have it open."""
+
+    def __init__(self, settings: Settings, queue: JobQueue) -> None:
+        """Nothing is opened yet.
+
+        Raises:
+            ConfigError: A database of an unknown kind.
+        """
+        folder = settings.data_path / FOLDER
+        self.queue = queue
+        self.database = Database(settings.database, folder / DATABASE)
+        self._place: Any = settings.blobs or folder / "blobs"
+        self._reserve_mb = settings.disk_reserve_mb
+        self._blobs: Blobs | None = None
+        self._opening = threading.Lock()
+        self._terms = Terms(settings.lease_s, settings.job_attempts, settings.job_days * _DAY_S)
+        self._limit_s, self._most = settings.job_s, settings.jobs_max
+        self._told: OrderedDict[str, float] = OrderedDict()
 
     @classmethod
     def open(cls, settings: Settings) -> "Ledger":
@@ -31,7 +81,7 @@ class Ledger:
         Raises:
             ConfigError: A database or queue of an unknown kind, or one whose libraries are missing.
         """
-        raise NotImplementedError
+        return cls(settings, open_queue(settings))
 
     # For those who want something done
 
@@ -45,16 +95,39 @@ class Ledger:
         total: int = 0,
         idempotency_key: str | None = None,
         limit_s: float | None = None,
+        blobs: Sequence[str] = (),
     ) -> Job:
         """Write a job down, then offer it to the queue. When this returns, the job will not get lost.
 
         The same key within 24 h with the same kind and payload answers the same job.
 
+        Args:
+            kind: Of the table of tasks.
+            payload: What the kind needs to know, as JSON values.
+            owner: Whose job it is.
+            priority: Higher goes first, -100 to 100.
+            total: How much there is to do, if that is known.
+            idempotency_key: At most 200 characters.
+            limit_s: Seconds that one attempt may take, 0 for no limit; ``None``: the setting ``job_s``.
+            blobs: Digests that `keep` answered and the payload names; they live as long as the job.
+
         Raises:
+            BadOption: The priority or the key is out of bounds.
             Conflict: The key was used for something else.
             Busy: ``jobs_max`` jobs wait already.
+            NotFound: One of the blobs is not kept.
+            StorageFull: The database's disk is full.
         """
-        raise NotImplementedError
+        if not -100 <= priority <= 100 or len(idempotency_key or "") > 200:
+            raise BadOption("priority must be -100 to 100, and an idempotency key at most 200 characters.")
+        ask = Ask(kind, payload, owner, priority, total, idempotency_key or None, limit_s)
+        limit = self._limit_s if limit_s is None else limit_s
+        new = secrets.token_hex(16)
+        work = partial(submissions.submit, ask=ask, job_id=new, limit_s=limit, most=self._most, blobs=blobs)
+        job = self.database.write(work)
+        if job.id == new:
+            self.queue.offer(job.id, priority)
+        return job
 
     def get(self, job_id: str, *, owner: str = ME) -> Job:
         """One job.
@@ -62,7 +135,7 @@ class Ledger:
         Raises:
             NotFound: No such id, it is somebody else's, or it has expired.
         """
-        raise NotImplementedError
+        return self.database.read(lambda it: job_rows.get(it, owner, job_id))
 
     def page(
         self,
@@ -78,7 +151,7 @@ class Ledger:
         Raises:
             BadOption: ``before`` is not the ``next`` of an earlier page.
         """
-        raise NotImplementedError
+        return self.database.read(lambda it: job_rows.page(it, owner, state, kind, before, limit))
 
     def cancel(self, job_id: str, *, owner: str = ME) -> Job:
         """Stop a job with all its parts; what runs is told in a second or two. Ended jobs stay as they are.
@@ -86,7 +159,7 @@ class Ledger:
         Raises:
             NotFound: As `get`.
         """
-        raise NotImplementedError
+        return self.database.write(lambda it: submissions.cancel(it, self._terms, owner, job_id))
 
     def retry(self, job_id: str, *, owner: str = ME) -> Job:
         """Put a failed, dead or cancelled job in the line again, with all its attempts.
@@ -98,7 +171,10 @@ class Ledger:
             NotFound: As `get`.
             Conflict: It has not ended, or it is done and nothing of it failed.
         """
-        raise NotImplementedError
+        job, *rows = self.database.write(lambda it: submissions.retry(it, owner, job_id))
+        for row in rows:
+            self.queue.offer(row.id, row.priority)
+        return job
 
     def remove(self, job_id: str, *, owner: str = ME) -> None:
         """Forget an ended job, its items and their blobs.
@@ -107,7 +183,7 @@ class Ledger:
             NotFound: As `get`.
             Conflict: It has not ended.
         """
-        raise NotImplementedError
+        self.database.write(lambda it: submissions.remove(it, owner, job_id))
 
     def items(
         self,
@@ -123,7 +199,9 @@ class Ledger:
         Raises:
             NotFound: As `get`.
         """
-        raise NotImplementedError
+        job = self.get(job_id, owner=owner)
+        read = partial(job_rows.items_page, root=job.id, after=after, limit=limit, failed_only=failed_only)
+        return self.database.read(read)
 
     def counts(self, job_id: str, *, owner: str = ME) -> dict[str, int]:
         """How many items are ``done`` and ``failed``.
@@ -131,7 +209,8 @@ class Ledger:
         Raises:
             NotFound: As `get`.
         """
-        raise NotImplementedError
+        job = self.get(job_id, owner=owner)
+        return self.database.read(lambda it: job_rows.counts(it, job.id))
 
     def events(self, job_id: str, after: int = 0, *, owner: str = ME, limit: int = 500) -> list[Event]:
         """What happened after the event ``after``, oldest first. Kept as long as the job.
@@ -139,7 +218,32 @@ class Ledger:
         Raises:
             NotFound: As `get`.
         """
-        raise NotImplementedError
+        job = self.get(job_id, owner=owner)
+        return self.database.read(lambda it: job_rows.events_after(it, job.id, after, limit))
+
+    # Files of jobs
+
+    def keep(self, picture: Picture) -> str:
+        """Store bytes that a job needs or has made; name the digest in `submit` or an item within an hour.
+
+        Raises:
+            StorageFull: The disk is at its reserve, or full.
+        """
+        digest = digest_of(picture.data)
+        noted = partial(records.keep, digest=digest, media_type=picture.media_type, size=len(picture.data))
+        self.blobs.check_space(len(picture.data))
+        self.database.write(noted, alone=True)  # first: from now on nobody deletes the file
+        return self.blobs.put(picture.data)
+
+    def picture(self, job_id: str, digest: str, *, owner: str = ME) -> Picture:
+        """A file that belongs to the job.
+
+        Raises:
+            NotFound: As `get`, or the job has no such file.
+        """
+        job = self.get(job_id, owner=owner)
+        kind = self.database.read(lambda it: job_rows.media_type_of(it, job.id, digest))
+        return Picture(self.blobs.get(digest), kind)
 
     # For workers
 
@@ -148,7 +252,7 @@ class Ledger:
 
         Fairness: whoever has fewer jobs running goes first, then whoever was served longest ago.
         """
-        raise NotImplementedError
+        return self.database.write(lambda it: claims.claim(it, self._terms, worker, kinds, job_id))
 
     def split(self, claim: Claim, kind: str, parts: Sequence[Mapping[str, Any]], *, total: int) -> None:
         """Turn the claimed job into parts of ``kind``, one for each payload; this attempt ends with it.
@@ -159,15 +263,36 @@ class Ledger:
         Raises:
             Lost: Somebody else has the job by now.
         """
-        raise NotImplementedError
+        rows = [(secrets.token_hex(16), payload) for payload in parts]
+        if not self.database.write(lambda it: claims.split(it, self._terms, claim, (kind, rows, total))):
+            raise Lost(claim.job.id)
+        for part_id, _ in rows:
+            if not self.queue.offer(part_id, claim.job.priority):
+                break  # out of reach: the reaper offers them
 
     def renew(self, claim: Claim) -> Literal["go", "cancelled", "lost"]:
         """Extend the lease by ``lease_s`` and say whether to go on."""
-        raise NotImplementedError
+        if self.database.write(lambda it: claims.renew(it, self._terms, claim)):
+            return "go"
+        return self.verdict(claim)
+
+    def verdict(self, claim: Claim) -> Literal["go", "cancelled", "lost"]:
+        """Whether to go on, without extending the lease."""
+        return self.database.read(lambda it: claims.verdict(it, claim))
 
     def progress(self, claim: Claim, done: int, total: int | None = None) -> None:
         """Say how far this row is (of a split job: how far this part is); nothing happens if it was lost."""
-        raise NotImplementedError
+        tell = self._may_tell(claim.root) or done == (claim.job.progress.total if total is None else total)
+        self.database.write(lambda it: claims.progress(it, claim, done, total, tell=tell))
+
+    def _may_tell(self, root: str) -> bool:
+        now = time.monotonic()
+        if now - self._told.get(root, -_TELL_S) < _TELL_S:
+            return False
+        self._told[root] = now
+        while len(self._told) > 100:
+            self._told.popitem(last=False)
+        return True
 
     def put_items(self, claim: Claim, items: Sequence[Item]) -> None:
         """Keep items of the whole job, all or none; one for each index, the latest counts. Progress follows.
@@ -179,15 +304,16 @@ class Ledger:
         Raises:
             Lost: Somebody else has the job by now; nothing was written.
         """
-        raise NotImplementedError
+        if items and not self.database.write(lambda it: claims.put_items(it, claim, items)):
+            raise Lost(claim.job.id)
 
     def done_indexes(self, claim: Claim, first: int, count: int) -> set[int]:
         """Which of the inputs ``first`` … ``first + count - 1`` an earlier attempt has done."""
-        raise NotImplementedError
+        return self.database.read(lambda it: job_rows.done_positions(it, claim.root, first, count))
 
     def finish(self, claim: Claim, result: Mapping[str, Any] | None = None) -> bool:
         """The job is done; ``False`` when somebody else has it by now (the result is thrown away)."""
-        raise NotImplementedError
+        return self.database.write(lambda it: claims.finish(it, self._terms, claim, result))
 
     def fail(self, claim: Claim, error: Mapping[str, Any], *, retry: bool) -> bool:
         """The attempt failed.
@@ -200,26 +326,44 @@ class Ledger:
         Returns:
             ``False`` when somebody else has the job by now.
         """
-        raise NotImplementedError
+        return self.database.write(lambda it: claims.fail(it, self._terms, claim, error, retry=retry))
 
     def hand_back(self, claim: Claim) -> bool:
         """Put the job back into the line, as if this attempt had not begun: the worker is being stopped."""
-        raise NotImplementedError
+        done = self.database.write(lambda it: claims.hand_back(it, claim))
+        if done:
+            self.queue.offer(claim.job.id, claim.job.priority)
+        return done
 
     # For whoever looks after them
 
     def reap(self) -> Reaped:
         """Take jobs back whose lease has passed, bury those without attempts left, refill the queue."""
-        raise NotImplementedError
+        return upkeep.reap(self.database, self.queue, self._terms)
 
     def expire(self) -> int:
         """Forget jobs past ``job_days`` with their blobs; how many."""
-        raise NotImplementedError
+        return upkeep.expire(self.database, self.blobs)
 
     def unfinished(self) -> int:
         """How many rows wait or run: whether workers are needed."""
-        raise NotImplementedError
+        return self.database.read(claims.unfinished)
 
     def close(self) -> None:
         """Let go of the database and the queue."""
-        raise NotImplementedError
+        self.queue.close()
+        self.database.close()
+
+    @property
+    def blobs(self) -> Blobs:
+        """The files, opened at first use."""
+        with self._opening:
+            if self._blobs is None:
+                self._blobs = Blobs(self._place, reserve_mb=self._reserve_mb)
+            return self._blobs
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

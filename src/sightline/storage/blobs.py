@@ -11,6 +11,7 @@ import re
 import secrets
 import shutil
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -91,8 +92,7 @@ class Blobs:
         found = []
         for path, info in self._fs.find(self._root, detail=True).items():
             name = path.rsplit("/", 1)[-1]
-            changed = info.get("mtime", 0)
-            if _DIGEST.fullmatch(name) and (not isinstance(changed, int | float) or changed <= limit):
+            if _DIGEST.fullmatch(name) and _changed(info) <= limit:
                 found.append(name)
         return found
 
@@ -141,6 +141,19 @@ class Blobs:
         except OSError:
             half.unlink(missing_ok=True)
             raise
+
+
+def _changed(info: dict[str, Any]) -> float:
+    """When a blob was written (Unix seconds); each kind of store has its own word for it."""
+    for word in ("mtime", "LastModified", "updated", "last_modified"):
+        found = info.get(word)
+        if isinstance(found, datetime):
+            return found.timestamp()
+        if isinstance(found, int | float):
+            return float(found)
+        if isinstance(found, str):
+            return datetime.fromisoformat(found).timestamp()
+    return time.time()  # unknown: better kept
 
 
 def _sync_folder(folder: Path) -> None:

@@ -5,12 +5,14 @@ import zlib
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, insert, or_, select, update
 
 from sightline.errors import BadOption, NotFound
+from sightline.storage.database import clock
 from sightline.storage.kept import Draft, Page, Picture, Record, Search, Summary
 from sightline.storage.tables import blobs, labels, results
 
+_KEPT_S: Final = 3600.0
 _PLAIN: Final = ("id", "created", "source", "task", "model", "version", "width", "height", "min_score")
 _SUMMARY: Final = tuple(results.c[name] for name in (*_PLAIN, "counts"))
 """What lists show; the payload of a picture full of masks is large."""
@@ -149,10 +151,33 @@ def claim(connection: Connection, digest: str, picture: Picture) -> None:
 
 
 def release(connection: Connection, digest: str) -> bool:
-    """One row less points to this blob; true when it was the last."""
+    """One row less points to this blob; true when it was the last.
+
+    What was put here for a job in the last hour stays: the job's row may be about to be written.
+    """
     connection.execute(update(blobs).where(blobs.c.digest == digest).values(refs=blobs.c.refs - 1))
-    gone = connection.execute(delete(blobs).where(blobs.c.digest == digest, blobs.c.refs <= 0))
+    gone = connection.execute(delete(blobs).where(blobs.c.digest == digest, _is_loose()))
     return bool(gone.rowcount)
+
+
+def keep(connection: Connection, digest: str, media_type: str, size: int) -> None:
+    """Note that a blob is being put here for a job; it stays for an hour at least."""
+    noted = connection.execute(update(blobs).where(blobs.c.digest == digest).values(kept=clock()))
+    if not noted.rowcount:
+        row = {"digest": digest, "media_type": media_type, "bytes": size, "refs": 0, "kept": clock()}
+        connection.execute(insert(blobs).values(**row))
+
+
+def forget_loose(connection: Connection, limit: int) -> list[str]:
+    """Delete rows of blobs that nothing points to; their digests."""
+    loose = select(blobs.c.digest).where(_is_loose()).limit(limit)
+    return list(
+        connection.execute(delete(blobs).where(blobs.c.digest.in_(loose)).returning(blobs.c.digest)).scalars()
+    )
+
+
+def _is_loose() -> ColumnElement[bool]:
+    return and_(blobs.c.refs <= 0, or_(blobs.c.kept.is_(None), blobs.c.kept < clock() - _KEPT_S))
 
 
 def media_type(connection: Connection, digest: str) -> str:

@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
-from sightline.errors import NotFound, StorageFull
+from sightline.errors import NotFound
 from sightline.settings import Settings
 from sightline.storage import records
 from sightline.storage.blobs import Blobs
+from sightline.storage.database import Database, storage_full
 from sightline.storage.kept import ME, Draft, Page, Picture, Record, Search
-from sightline.storage.tables import open_database
 
+FOLDER: Final = "results"
+"""Of the data folder: the database and the pictures."""
+DATABASE: Final = "results.sqlite"
 _DAY_S: Final = 86_400.0
 _ORPHAN_S: Final = 3_600.0
 """A blob file without a row that is younger may belong to a write that is under way."""
@@ -29,10 +32,12 @@ _ORPHAN_S: Final = 3_600.0
 class Store:
     """Results and pictures of one data folder. Thread-safe; several processes may share a folder."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is one setting
         self,
         folder: Path,
         *,
+        database: str = "",
+        blobs: str = "",
         retention_days: float = 0.0,
         results_max: int = 50_000,
         results_mb: float = 0.0,
@@ -40,11 +45,12 @@ class Store:
     ) -> None:
         """Open the folder's store; nothing is created on disk before the first use."""
         self._folder = folder
+        self._database = Database(database, folder / DATABASE)
+        self._place: str | Path = blobs or folder / "blobs"
         self._retention_s = retention_days * _DAY_S
         self._quota = records.Quota(results_max, int(results_mb * (1 << 20)))
         self._closed = threading.Event()
         self._reserve_mb = reserve_mb
-        self._engine: Engine | None = None
         self._blobs: Blobs | None = None
         self._opening = threading.Lock()
 
@@ -52,7 +58,9 @@ class Store:
     def open(cls, settings: Settings) -> "Store":
         """The store of the settings' data folder."""
         return cls(
-            settings.data_path / "results",
+            settings.data_path / FOLDER,
+            database=settings.database,
+            blobs=settings.blobs,
             retention_days=settings.retention_days,
             results_max=settings.results_max,
             results_mb=settings.results_mb,
@@ -148,19 +156,13 @@ class Store:
     def close(self) -> None:
         """Close the database; a prune that runs ends soon."""
         self._closed.set()
-        with self._opening:
-            if self._engine is not None:
-                self._engine.dispose()
-            self._engine = None
+        self._database.close()
 
     @property
     def engine(self) -> Engine:
         """The database, opened at first use: a server that stores nothing needs no folder."""
-        with self._opening:
-            if self._engine is None:
-                self._make_folder()
-                self._engine = open_database(self._folder / "results.sqlite")
-            return self._engine
+        self._make_folder()
+        return self._database.engine
 
     @property
     def blobs(self) -> Blobs:
@@ -168,7 +170,7 @@ class Store:
         with self._opening:
             if self._blobs is None:
                 self._make_folder()
-                self._blobs = Blobs(self._folder / "blobs", reserve_mb=self._reserve_mb)
+                self._blobs = Blobs(self._place, reserve_mb=self._reserve_mb)
             return self._blobs
 
     def _make_folder(self) -> None:
@@ -203,9 +205,7 @@ class Store:
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
         try:
-            with self.engine.execution_options(write=True).begin() as connection:
+            with self.engine.execution_options(write=True, alone=True).begin() as connection:
                 yield connection
-        except OperationalError as error:
-            if "full" in str(error.orig) or "disk I/O" in str(error.orig):
-                raise StorageFull(f"The database could not be written: {error.orig}.") from error
-            raise
+        except DBAPIError as error:
+            raise storage_full(error) or error from error

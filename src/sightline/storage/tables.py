@@ -1,27 +1,9 @@
-"""The tables, and how a database is opened. Changes to them are additive only.
+"""The tables. Changes to them are additive only, and each is a file of ``migrations/versions``.
 
 Every row that belongs to somebody has an ``owner`` from the start, "me" as long as there is one person.
 """
 
-import sqlite3
-from pathlib import Path
-from typing import Any
-
-from sqlalchemy import (
-    Column,
-    Connection,
-    Engine,
-    Float,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    create_engine,
-    event,
-)
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table
 
 metadata = MetaData()
 
@@ -66,28 +48,6 @@ blobs = Table(
     Column("digest", String(64), primary_key=True),
     Column("media_type", String(40), nullable=False),
     Column("bytes", Integer, nullable=False),
-    Column("refs", Integer, nullable=False, comment="Rows of results that point here"),
+    Column("refs", Integer, nullable=False, comment="Rows of results and jobs that point here"),
+    Column("kept", Float, comment="When it was last put here for a job; it stays for an hour without refs"),
 )
-
-
-def open_database(path: Path) -> Engine:
-    """SQLite in WAL mode, durable at each commit; the tables exist afterwards."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 10})
-    event.listen(engine, "connect", _prepare)
-    event.listen(engine, "begin", _begin)
-    with engine.execution_options(write=True).begin() as connection:
-        metadata.create_all(connection)
-    return engine
-
-
-def _prepare(connection: sqlite3.Connection, _record: Any) -> None:
-    connection.isolation_level = None  # sqlite3's own BEGIN comes too late; ours is in _begin
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin(connection: Connection) -> None:
-    """Writers take the lock at the start, so two of them never meet half-way."""
-    write = connection.get_execution_options().get("write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -1,0 +1,312 @@
+"""What workers do to a row. Each is one compare-and-set: it changes the row that is still theirs, or none.
+
+"Theirs" means: running, with the fence that their claim raised. The lease is by the database's clock.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Update,
+    and_,
+    case,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.sql.selectable import FromClause
+
+from sightline.storage import job_rows
+from sightline.storage.database import clock
+from sightline.storage.job_kept import Claim, Item, Job, JobState
+from sightline.storage.job_rows import NOW, add_event, add_progress, as_job
+from sightline.storage.job_tables import jobs, owners
+
+LOSSES: Final = 3
+"""An attempt whose whole worker vanished (a power cut, a machine taken away) says little about the job: so
+many times more of them are allowed than of attempts that the job itself broke."""
+_PAUSE_MAX_S: Final = 30
+
+
+Plan = tuple[str, Sequence[tuple[str, Mapping[str, Any]]], int]
+"""Kind, (id, payload) of each part, and how much there is to do in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The settings that decide what becomes of a row."""
+
+    lease_s: float = 20.0
+    attempts: int = 3
+    keep_s: float = 0.0
+    """How long ended jobs are kept; 0: for ever."""
+
+    @property
+    def expires(self) -> ColumnElement[Any]:
+        """When a job that ends now is forgotten."""
+        return clock() + self.keep_s if self.keep_s else literal(None)
+
+
+def claim(
+    connection: Connection, terms: Terms, worker: str, kinds: Sequence[str], job_id: str | None
+) -> Claim | None:
+    """Take this waiting row, or the best of the line."""
+    taken = (
+        update(jobs)
+        .where(jobs.c.id == (job_id or _best(kinds)), jobs.c.kind.in_(kinds), _waits(jobs))
+        .values(
+            state="running",
+            attempt=jobs.c.attempt + 1,
+            fence=jobs.c.fence + 1,
+            started=func.coalesce(jobs.c.started, clock()),
+            lease_until=clock() + terms.lease_s,
+            worker=worker[:120],
+        )
+        .returning(*jobs.c, NOW)
+    )
+    row = connection.execute(taken).one_or_none()
+    if row is None:
+        return None
+    _served(connection, row.owner)
+    if row.parent is None:
+        add_event(connection, row.id, "state")
+    return Claim(as_job(row), row.fence, worker)
+
+
+def _waits(table: FromClause) -> ColumnElement[bool]:
+    return and_(table.c.state == "queued", table.c.ready <= clock())
+
+
+def _best(kinds: Sequence[str]) -> ScalarSelect[Any]:
+    """Priority first, then whose jobs run least, then who was served longest ago, then age."""
+    waiting = jobs.alias("waiting")
+    running = (
+        select(jobs.c.owner, func.count().label("n"))
+        .where(jobs.c.state == "running", jobs.c.lease_until.is_not(None))
+        .group_by(jobs.c.owner)
+        .subquery("running")
+    )
+    return (
+        select(waiting.c.id)
+        .outerjoin(running, running.c.owner == waiting.c.owner)
+        .outerjoin(owners, owners.c.owner == waiting.c.owner)
+        .where(_waits(waiting), waiting.c.kind.in_(kinds))
+        .order_by(
+            waiting.c.priority.desc(),
+            func.coalesce(running.c.n, 0),
+            func.coalesce(owners.c.served, 0.0),
+            waiting.c.number,
+        )
+        .limit(1)
+        .with_for_update(of=waiting, skip_locked=True)  # PostgreSQL: two workers look at different rows
+        .scalar_subquery()
+    )
+
+
+def _served(connection: Connection, owner: str) -> None:
+    noted = connection.execute(update(owners).where(owners.c.owner == owner).values(served=clock()))
+    if not noted.rowcount:
+        job_rows.insert_new(connection, owners, {"owner": owner, "served": clock()})
+
+
+def _mine(claim: Claim) -> ColumnElement[bool]:
+    return and_(jobs.c.id == claim.job.id, jobs.c.fence == claim.fence, jobs.c.state == "running")
+
+
+def _change(connection: Connection, claim: Claim, **values: Any) -> bool:
+    changed: Update = update(jobs).where(_mine(claim)).values(**values)
+    return bool(connection.execute(changed).rowcount)
+
+
+def renew(connection: Connection, terms: Terms, claim: Claim) -> bool:
+    """Extend the lease; false when the row is not theirs any more."""
+    return _change(connection, claim, lease_until=clock() + terms.lease_s)
+
+
+def verdict(connection: Connection, claim: Claim) -> Literal["go", "cancelled", "lost"]:
+    """``go``, ``cancelled`` or ``lost``, without changing anything."""
+    row = connection.execute(
+        select(jobs.c.state, jobs.c.fence).where(jobs.c.id == claim.job.id)
+    ).one_or_none()
+    if row is None or row.fence != claim.fence or row.state not in ("running", "cancelled"):
+        return "lost"
+    return "go" if row.state == "running" else "cancelled"
+
+
+def progress(connection: Connection, claim: Claim, done: int, total: int | None, *, tell: bool) -> bool:
+    """Set how far the row is; its whole follows by the difference."""
+    before = connection.execute(
+        select(jobs.c.done).where(_mine(claim)).with_for_update()
+    ).scalar_one_or_none()
+    if before is None:
+        return False
+    values = {"done": done} if total is None else {"done": done, "total": total}
+    _change(connection, claim, **values)
+    if claim.job.parent:
+        _add_to(connection, claim.job.parent, done - before, 0)
+    if tell:
+        add_progress(connection, claim.root)
+    return True
+
+
+def _add_to(connection: Connection, job_id: str, done: int, failed: int) -> None:
+    more = {"done": jobs.c.done + done, "failed": jobs.c.failed + failed}
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(**more))
+
+
+def put_items(connection: Connection, claim: Claim, items: Sequence[Item]) -> bool:
+    """Keep items where the row is theirs; false, and nothing written, where it is not."""
+    if not _change(connection, claim, attempt=jobs.c.attempt):  # takes the row's lock
+        return False
+    more, failed = job_rows.put_items(connection, claim.root, items)
+    for row in (claim.job.id, claim.job.parent):
+        if row:
+            _add_to(connection, row, more, failed)
+    failures = sum(item.state == "failed" for item in items)
+    add_event(
+        connection, claim.root, "items", {"indexes": [item.index for item in items], "failed": failures}
+    )
+    add_progress(connection, claim.root)
+    return True
+
+
+def split(connection: Connection, terms: Terms, claim: Claim, plan: Plan) -> bool:
+    """The row waits, without a lease, for its parts."""
+    kind, parts, total = plan
+    if not parts:
+        return finish(connection, terms, claim, {"parts": 0})
+    ended = _change(connection, claim, lease_until=None, worker=None, parts=len(parts), total=total)
+    if not ended:
+        return False
+    whole = claim.job
+    rows = [
+        {
+            "id": part_id,
+            "kind": kind,
+            "owner": whole.owner,
+            "state": "queued",
+            "priority": whole.priority,
+            "payload": json.dumps(dict(payload)),
+            "limit_s": whole.limit_s,
+            "parent": whole.id,
+        }
+        for part_id, payload in parts
+    ]
+    connection.execute(insert(jobs).values(created=clock(), ready=clock()), rows)
+    add_event(connection, whole.id, "state")
+    return True
+
+
+def finish(connection: Connection, terms: Terms, claim: Claim, result: Mapping[str, Any] | None) -> bool:
+    """Done, with this result."""
+    text = None if result is None else json.dumps(dict(result), separators=(",", ":"))
+    return _end(connection, terms, claim, "done", {"result": text, "error": None})
+
+
+def fail(
+    connection: Connection, terms: Terms, claim: Claim, error: Mapping[str, Any], *, retry: bool
+) -> bool:
+    """Again after a pause, or failed, or dead."""
+    broken = _broken(connection, claim)
+    if broken is None:
+        return False
+    text = json.dumps(dict(error))
+    if retry and broken < terms.attempts:
+        pause = min(_PAUSE_MAX_S, 2 ** (broken - 1))
+        return _again(connection, claim, error=text, ready=clock() + pause)
+    return _end(connection, terms, claim, "dead" if retry else "failed", {"error": text})
+
+
+def _broken(connection: Connection, claim: Claim) -> int | None:
+    """Attempts that the job itself broke, this one included."""
+    broken = select(jobs.c.attempt - jobs.c.losses).where(_mine(claim)).with_for_update()
+    return connection.execute(broken).scalar_one_or_none()
+
+
+def hand_back(connection: Connection, claim: Claim) -> bool:
+    """In the line again, as if the attempt had not begun."""
+    return _again(connection, claim, attempt=jobs.c.attempt - 1, ready=clock())
+
+
+def _again(connection: Connection, claim: Claim, **values: Any) -> bool:
+    changed = _change(connection, claim, state="queued", lease_until=None, worker=None, **values)
+    if changed and claim.job.parent is None:
+        add_event(connection, claim.root, "state")
+    return changed
+
+
+def _end(
+    connection: Connection, terms: Terms, claim: Claim, state: JobState, values: Mapping[str, Any]
+) -> bool:
+    whole = claim.job.parent is None
+    end = {"finished": clock(), "expires": terms.expires if whole else None}
+    if not _change(connection, claim, state=state, lease_until=None, worker=None, **end, **values):
+        return False
+    if whole:
+        add_event(connection, claim.root, "state")
+    else:
+        part_ended(connection, terms, claim.root)
+    return True
+
+
+def part_ended(connection: Connection, terms: Terms, root: str) -> None:
+    """One part less; the last one ends the whole."""
+    fewer = update(jobs).where(jobs.c.id == root, jobs.c.state == "running").values(parts=jobs.c.parts - 1)
+    left = connection.execute(fewer.returning(jobs.c.parts)).scalar_one_or_none()
+    if left is None or left > 0:
+        return
+    parts = select(jobs.c.state, jobs.c.error).where(jobs.c.parent == root)
+    rows = connection.execute(parts.order_by(case((jobs.c.state == "dead", 0), else_=1), jobs.c.number)).all()
+    bad = next((row for row in rows if row.state in ("dead", "failed")), None)
+    end: dict[str, Any] = (
+        {"state": bad.state, "error": bad.error} if bad else {"state": "done", "error": None}
+    )
+    end["result"] = json.dumps({"parts": len(rows)})
+    connection.execute(
+        update(jobs).where(jobs.c.id == root).values(**end, finished=clock(), expires=terms.expires)
+    )
+    add_event(connection, root, "state")
+
+
+def overdue(connection: Connection, limit: int = 200) -> list[Claim]:
+    """Attempts whose lease has passed: their workers vanished."""
+    late = select(*jobs.c, NOW).where(jobs.c.state == "running", jobs.c.lease_until < clock())
+    rows = connection.execute(late.order_by(jobs.c.lease_until).limit(limit))
+    return [Claim(as_job(row), row.fence, row.worker or "") for row in rows]
+
+
+def take_back(connection: Connection, terms: Terms, lost: Claim) -> JobState | None:
+    """Put such an attempt's row into the line again, or bury it; ``None`` if it was not late after all."""
+    late = and_(_mine(lost), jobs.c.lease_until < clock())
+    noted = update(jobs).where(late).values(losses=jobs.c.losses + 1).returning(jobs.c.losses)
+    losses = connection.execute(noted).scalar_one_or_none()
+    if losses is None:
+        return None
+    if losses < LOSSES * terms.attempts:
+        return "queued" if _again(connection, lost, ready=clock()) else None
+    error = {
+        "code": "worker_lost",
+        "message": f"Its worker vanished {losses} times while it worked on this job.",
+        "next_step": "Look at the workers' machines (memory, power), then retry the job.",
+    }
+    return "dead" if _end(connection, terms, lost, "dead", {"error": json.dumps(error)}) else None
+
+
+def waiting(connection: Connection, limit: int) -> list[Job]:
+    """Rows that could be claimed now, oldest first."""
+    rows = connection.execute(select(*jobs.c, NOW).where(_waits(jobs)).order_by(jobs.c.number).limit(limit))
+    return [as_job(row) for row in rows]
+
+
+def unfinished(connection: Connection) -> int:
+    """Rows that wait or run, those that only wait for their parts left out."""
+    open_rows = or_(jobs.c.state == "queued", and_(jobs.c.state == "running", jobs.c.parts == 0))
+    return int(connection.execute(select(func.count()).select_from(jobs).where(open_rows)).scalar_one())
