@@ -41,6 +41,8 @@ from sightline.training.teacher_marks import marked
 from sightline.types import Int64
 
 LOWEST_SCORE = 0.01
+_MEASURED = 24
+"""Batches on which norms are measured before training."""
 _BEFORE_ALL = 1 << 30
 """The epoch whose pictures are only measured."""
 
@@ -76,8 +78,9 @@ class DetectLesson:
             example for source in recipe.data.watch for example in read_source(recipe, source, self.labels)
         ]
         self.steps = max(1, len(self.pool) // recipe.optimiser.batch)
-        if recipe.network.norm:
-            unfold(self.model, _look, islice(self.batches(_BEFORE_ALL), recipe.network.norm))
+        if recipe.network.norm != "none":
+            within = self.model.masks if recipe.network.norm == "masks" else None
+            unfold(self.model, _look, islice(self.batches(_BEFORE_ALL), _MEASURED), within)
             self.model.to(memory_format=torch.channels_last)
 
     def batches(self, epoch: int) -> Iterator[Batch]:

@@ -42,15 +42,21 @@ class _Moments:
 
 
 @torch.no_grad()
-def unfold(model: nn.Module, look: Callable[[nn.Module, Any], object], batches: Iterable[Any]) -> None:
+def unfold(
+    model: nn.Module,
+    look: Callable[[nn.Module, Any], object],
+    batches: Iterable[Any],
+    within: nn.Module | None = None,
+) -> None:
     """Give every ``Normable`` of ``model`` a norm; what it computes in evaluation mode stays the same.
 
     Args:
         model: Folded; is changed.
         look: Runs the model on a batch.
         batches: Real pictures, varied as in training: a few hundred are enough.
+        within: Only this part of the model is given norms; None: all of it.
     """
-    parts = list(normables(model))
+    parts = list(normables(model if within is None else within))
     found = {id(part): _Moments() for part in parts}
     hooks = [part.conv.register_forward_hook(found[id(part)].add) for part in parts]
     model.eval()

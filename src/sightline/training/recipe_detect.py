@@ -47,10 +47,9 @@ class Network(Frozen):
 
     kind: Literal["nano_detector"]
     start: str = Field(default="", description="Weights file; empty: random weights.")
-    norm: int = Field(
-        default=0,
-        ge=0,
-        description="Put batch norm back for training, measured on so many batches; 0: train folded weights.",
+    norm: Literal["none", "masks", "all"] = Field(
+        default="none",
+        description="Which parts are trained with batch norm, put back where the start came without it.",
     )
     prototypes: int = Field(default=0, ge=0, le=64, description="Prototypes of masks; 0: boxes only.")
     teacher_size: int = Field(
