@@ -7,6 +7,7 @@ from sightline.cli.lazy import Root
 
 _COMMANDS = {
     "predict": ("sightline.cli.predict", "Say what is in pictures."),
+    "watch": ("sightline.cli.watch", "Watch cameras and videos."),
     "serve": ("sightline.cli.serve", "Serve the web page and the HTTP interface."),
     "models": ("sightline.cli.models.group", "List, import, pull, measure and remove models."),
     "train": ("sightline.cli.train", "Train a model by a recipe."),

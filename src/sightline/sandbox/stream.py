@@ -6,6 +6,7 @@ from there on it has those of every child. Each further ``yield`` answers one ``
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -52,7 +53,7 @@ class Stream:
             self._process = start(words, [*theirs.descriptors, *files])
         finally:
             theirs.close()
-        self._closed = False
+        self._asking = threading.Lock()
         with suppress(Hangup):  # whoever asks next is told
             self._channel.send((function, args, 0.0))
         self._patience = time.monotonic() + START_S
@@ -66,6 +67,12 @@ class Stream:
             ChildTimeout: Nothing came in time; the child was killed.
             ChildDied: It died, or raised something else.
         """
+        with self._asking:
+            return self._next(wait_s)
+
+    def _next(self, wait_s: float) -> Any:
+        if self._process.returncode is not None:
+            raise died(self._process.returncode)
         wait_s += max(0.0, self._patience - time.monotonic())
         self._patience = 0.0
         try:
@@ -82,9 +89,8 @@ class Stream:
 
     def close(self) -> None:
         """End the child. Whoever waits in ``next`` gets ``ChildDied``."""
-        if not self._closed:
-            self._closed = True
-            self._channel.hang_up()
+        self._channel.hang_up()
+        with self._asking:
             self._wait()
             self._channel.close()
 

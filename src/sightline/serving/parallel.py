@@ -1,7 +1,7 @@
 """Do a piece of work on many items with a few threads, and hand the outcomes back in order."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ Outcome = TypeVar("Outcome")
 
 def in_order(
     items: Iterable[Item], work: Callable[[Item], Outcome], *, threads: int, window: int = 0
-) -> Iterator[tuple[Item, Outcome]]:
+) -> Generator[tuple[Item, Outcome], None, None]:
     """``(item, work(item))`` for every item, in order, ``window`` (or ``4 * threads``) under way at most.
 
     The window bounds memory: a slow first picture cannot pile up the answers of all the others.

@@ -12,7 +12,6 @@ list inside it cannot name others. OpenCV turns frames upright where the file sa
 import importlib
 import math
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -36,6 +35,7 @@ _MEMORY_MB: Final = 1536
 """A 4K video with 16 reference frames takes 500 MB; the newest codecs keep more."""
 _GRACE_S: Final = 3.0
 """The child is given this much longer than its own library, which can say what was wrong."""
+_SAME_S: Final = 1e-6
 _SPARE: Final = {"file": 1, "device": 4, "rtsp": 16}
 """Descriptors that the child may open: the file; the device; sockets, and what resolving a name takes."""
 _FORMATS: Final = (
@@ -65,6 +65,8 @@ class Order:
     place: str = field(repr=False)
     pixels_max: int
     side_max: int
+    pace_s: float = 0.0
+    """Of files: seconds between two frames that are given; 0: all are."""
 
 
 def need_video() -> None:
@@ -83,8 +85,13 @@ def need_video() -> None:
 class Capture:
     """A device, an RTSP camera or a video file that is open (see `sightline.watching.shot.Eye`)."""
 
-    def __init__(self, source: Source, settings: Settings) -> None:
+    def __init__(self, source: Source, settings: Settings, pace_s: float = 0.0) -> None:
         """Start the child; what it says about the source is known after `about` or the first `look`.
+
+        Args:
+            source: Anything but an address of the web.
+            settings: For the limits of pictures.
+            pace_s: Of files, seconds of the video between two frames that are given; 0: all are.
 
         Raises:
             ConfigError: OpenCV is not installed.
@@ -94,10 +101,9 @@ class Capture:
         self._source = source
         self._began = time.monotonic()
         self._clip: Clip | None = None
-        self._lock = threading.Lock()
         files = [_opened(source)] if source.kind == "file" else []
         place = f"/proc/self/fd/{files[0]}" if files else source.full
-        order = Order(source.kind, place, int(settings.jpeg_max_mp * 1e6), settings.side_max)
+        order = Order(source.kind, place, int(settings.jpeg_max_mp * 1e6), settings.side_max, pace_s)
         try:
             self._child = Stream(frames, order, memory_mb=_MEMORY_MB, spare=_SPARE[source.kind], files=files)
         finally:
@@ -134,8 +140,7 @@ class Capture:
 
     def close(self) -> None:
         """End the child."""
-        with self._lock:
-            self._child.close()
+        self._child.close()
 
     def _ask(self, wait_s: float) -> Any:
         try:
@@ -178,12 +183,10 @@ def frames(asked: Callable[[], bool], order: Order) -> Iterator[Any]:
     cv2.setNumThreads(1)
     yield None
     capture = _open(cv2, order)
-    clip = Clip(
-        *(_number(capture, cv2, name) for name in ("FRAME_WIDTH", "FRAME_HEIGHT")), *_pace(capture, cv2)
-    )
+    clip = _about(cv2, capture)
     _check(clip.width, clip.height, order)
     yield clip.width, clip.height, clip.fps, clip.frames
-    read = _every(cv2, capture, clip) if order.kind == "file" else _newest(cv2, capture, asked)
+    read = _every(cv2, capture, clip, order.pace_s) if order.kind == "file" else _newest(capture, asked)
     for pixels, index, time_s in read:
         _check(pixels.shape[1], pixels.shape[0], order)
         yield cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), index, time_s
@@ -216,27 +219,29 @@ def _open(cv2: Any, order: Order) -> Any:
     )
 
 
-def _every(cv2: Any, capture: Any, clip: Clip) -> Iterator[tuple[UInt8, int, float]]:
-    """All frames, with the file's own times where it has them."""
-    index = 0
-    before = -1.0
-    while True:
-        good, pixels = capture.read()
-        if not good:
-            break
+def _every(cv2: Any, capture: Any, clip: Clip, pace_s: float) -> Iterator[tuple[UInt8, int, float]]:
+    """The frames in their order, with the file's own times where it has them; only those wanted are
+    unpacked.
+    """
+    index, before, due = 0, -1.0, 0.0
+    while capture.grab():
         told = capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
         even = index / clip.fps if clip.fps else float(index)
         time_s = told if math.isfinite(told) and told > before and told >= 0 else max(even, before)
         before = time_s
-        yield pixels, index, time_s
+        if time_s >= due - _SAME_S:
+            good, pixels = capture.retrieve()
+            if not good:
+                break
+            yield np.asarray(pixels), index, time_s
+            due = pace_s * (math.floor(time_s / pace_s + _SAME_S) + 1) if pace_s else 0.0
         index += 1
     if index == 0:
         raise NotAPicture("The video has no frame that can be read.", next_step="Check that it plays.")
 
 
-def _newest(cv2: Any, capture: Any, asked: Callable[[], bool]) -> Iterator[tuple[UInt8, int, float]]:
+def _newest(capture: Any, asked: Callable[[], bool]) -> Iterator[tuple[UInt8, int, float]]:
     """Read all the time, so that nothing old piles up; unpack only what somebody waits for."""
-    del cv2
     index = 0
     while capture.grab():
         if asked():
@@ -255,10 +260,13 @@ def _number(capture: Any, cv2: Any, name: str) -> int:
     return int(value) if math.isfinite(value) and 0 <= value < 1 << 31 else 0
 
 
-def _pace(capture: Any, cv2: Any) -> tuple[float, int]:
-    fps = capture.get(cv2.CAP_PROP_FPS)
+def _about(cv2: Any, capture: Any) -> Clip:
+    fps = float(capture.get(cv2.CAP_PROP_FPS))
     sane = math.isfinite(fps) and 0 < fps <= 1000
-    return (float(fps) if sane else 0.0), _number(capture, cv2, "FRAME_COUNT")
+    width, height, count = (
+        _number(capture, cv2, name) for name in ("FRAME_WIDTH", "FRAME_HEIGHT", "FRAME_COUNT")
+    )
+    return Clip(width, height, fps if sane else 0.0, count)
 
 
 def _check(width: int, height: int, order: Order) -> None:

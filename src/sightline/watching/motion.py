@@ -73,7 +73,7 @@ class MotionGate:
             self._background = cells.copy()
             self._open, self._quiet = False, 0
             return Motion(open=True, share=1.0)
-        share = self._share(cells)
+        share = self._share(cells - self._background)
         self._background += self._rules.learn * (cells - self._background)
         if share >= self._rules.opens:
             self._open, self._quiet = True, 0
@@ -82,7 +82,6 @@ class MotionGate:
             self._open = self._quiet < self._rules.quiet
         return Motion(open=self._open, share=share)
 
-    def _share(self, cells: Float32) -> float:
-        difference = cells - self._background
+    def _share(self, difference: Float32) -> float:
         difference -= np.median(difference)  # a cloud, a lamp, the camera's own exposure
         return float(np.mean(np.abs(difference) > self._rules.level))
