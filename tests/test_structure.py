@@ -69,7 +69,7 @@ def test_there_are_no_drawers() -> None:
 
 def test_every_test_folder_has_the_shape_of_the_source() -> None:
     rooms = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
-    own = {"browser", "hostile", "docs", "contract", "bench", "__pycache__"}
+    own = {"browser", "hostile", "docs", "contract", "bench", "chaos", "__pycache__"}
     folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir()}
     assert folders <= rooms | own, f"These folders of tests belong to no room: {folders - rooms - own}."
 

@@ -1,0 +1,186 @@
+"""Redis and PostgreSQL of a test's own: on loopback, in a temporary folder, ended by their process ids."""
+
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_STARTS_S = 30.0
+
+
+class Missing(Exception):
+    """The server is not installed; the words say which."""
+
+
+def free_port() -> int:
+    """A port on loopback that nobody uses just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class OwnRedis:
+    """A Redis server that can be stopped, started again on the same port, and made to hang."""
+
+    def __init__(self, folder: Path, *, append: bool = False) -> None:
+        self._program = shutil.which("redis-server")
+        if self._program is None:
+            raise Missing("redis-server is not installed.")
+        self._folder, self._append = folder, append
+        self.port = free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Start it, with what it kept if it keeps anything."""
+        words = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder), "--save", ""]
+        words += [
+            "--appendonly",
+            "yes" if self._append else "no",
+            "--daemonize",
+            "no",
+            "--logfile",
+            "redis.log",
+        ]
+        self._process = subprocess.Popen([str(self._program), *words], stdout=subprocess.DEVNULL)
+        _wait_for(lambda: self.command("PING").startswith("+PONG"))
+
+    def command(self, *words: str) -> str:
+        """Say something to it, without the library under test; what it answers."""
+        with socket.create_connection(("127.0.0.1", self.port), 2) as line:
+            line.settimeout(2)
+            parts = "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
+            line.sendall(f"*{len(words)}\r\n{parts}".encode())
+            return line.recv(65536).decode("utf-8", "replace")
+
+    def pause(self) -> None:
+        """SIGSTOP: worse than dead, for connections stay open."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """SIGCONT."""
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._signal(signal.SIGCONT)
+        self._signal(signal.SIGKILL)
+        if self._process is not None:
+            self._process.wait(10)
+        self._process = None
+
+    def _signal(self, number: int) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+
+
+class OwnPostgres:
+    """A PostgreSQL cluster; `database` makes an empty database in it."""
+
+    def __init__(self) -> None:
+        programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
+        found = shutil.which("postgres") or (str(programs[-1]) if programs else "")
+        if not found:
+            raise Missing("PostgreSQL (postgres, initdb) is not installed.")
+        self._bin = Path(found).resolve().parent
+        self._as: list[str] = []
+        self._folder = Path(tempfile.mkdtemp(prefix="sightline-pg-"))
+        if os.geteuid() == 0:  # it refuses to run as root
+            try:
+                user = pwd.getpwnam("postgres")
+            except KeyError as error:
+                raise Missing("PostgreSQL does not run as root, and there is no user `postgres`.") from error
+            os.chown(self._folder, user.pw_uid, user.pw_gid)
+            self._as = ["runuser", "-u", "postgres", "--"]
+        self.port = free_port()
+        self._made = 0
+        data = self._folder / "data"
+        self._run("initdb", "-D", str(data), "-U", "sightline", "--auth=trust", "--no-sync", "-E", "UTF8")
+        self._process = subprocess.Popen(
+            [
+                *self._as,
+                str(self._bin / "postgres"),
+                "-D",
+                str(data),
+                "-p",
+                str(self.port),
+                "-k",
+                str(self._folder),
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-c",
+                "max_connections=200",
+                "-c",
+                "shared_buffers=32MB",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self._folder,
+            start_new_session=True,
+        )
+        _wait_for(self._is_up)
+
+    def _is_up(self) -> bool:
+        return not self._run("pg_isready", "-h", "127.0.0.1", "-p", str(self.port), check=False)
+
+    def database(self) -> str:
+        """The URL of a new, empty database."""
+        self._made += 1
+        name = f"test{self._made}"
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "sightline", name)
+        return f"postgresql://sightline@127.0.0.1:{self.port}/{name}"
+
+    def _run(self, program: str, *words: str, check: bool = True) -> int:
+        done = subprocess.run(
+            [*self._as, str(self._bin / program), *words], capture_output=True, check=False, cwd=self._folder
+        )
+        if check and done.returncode:
+            raise RuntimeError(done.stderr.decode("utf-8", "replace"))
+        return done.returncode
+
+    def close(self) -> None:
+        """Stop it and delete what it kept."""
+        pid = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGINT)  # "fast": open connections are cut
+        self._process.wait(30)
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextmanager
+def own_redis(*, append: bool = False) -> Iterator[OwnRedis]:
+    """A Redis for the length of a block."""
+    with tempfile.TemporaryDirectory(prefix="sightline-redis-") as folder:
+        server = OwnRedis(Path(folder), append=append)
+        try:
+            yield server
+        finally:
+            server.kill()
+
+
+@contextmanager
+def own_postgres() -> Iterator[OwnPostgres]:
+    """A PostgreSQL for the length of a block."""
+    server = OwnPostgres()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def _wait_for(ready: object) -> None:
+    end = time.monotonic() + _STARTS_S
+    while time.monotonic() < end:
+        with suppress(OSError):
+            if ready():  # type: ignore[operator]
+                return
+        time.sleep(0.05)
+    raise RuntimeError("A server of the test did not start.")
