@@ -16,7 +16,7 @@ Float32: TypeAlias = npt.NDArray[np.float32]
 Int64: TypeAlias = npt.NDArray[np.int64]
 Bool: TypeAlias = npt.NDArray[np.bool_]
 
-Task: TypeAlias = Literal["classify", "detect", "segment"]
+Task: TypeAlias = Literal["classify", "detect", "segment", "pipeline"]
 Decision: TypeAlias = Literal["accepted", "uncertain", "unknown"]
 
 
@@ -96,10 +96,12 @@ class Prepared:
     fit: Fit
     decode_ms: float = 0.0
     preprocess_ms: float = 0.0
+    frame: Frame | None = None
+    """The decoded picture itself, where a later stage is to look at it again; else it stays in the child."""
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
         """Cheaper than the general way: every picture crosses from a child like this."""
-        return Prepared, (self.tensor, self.fit, self.decode_ms, self.preprocess_ms)
+        return Prepared, (self.tensor, self.fit, self.decode_ms, self.preprocess_ms, self.frame)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,7 +166,50 @@ class Segments:
             raise ValueError(msg)
 
 
-Prediction: TypeAlias = Classification | Detections | Segments
+Seen: TypeAlias = Classification | Detections | Segments
+"""What one network says about one picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """Which model answered, exactly."""
+
+    name: str
+    version: str
+    digest: str
+    """``sha256:<64 hex>`` of model.onnx; of pipelines, of the description of their stages."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Staged:
+    """The answer of a pipeline: every stage stays visible, with its scores.
+
+    ``then`` and ``verdicts`` have one entry per row of ``first``; a row that the second stage was not
+    asked about has None and an empty verdict there.
+    """
+
+    first: Classification | Detections
+    then: tuple[Classification | None, ...]
+    verdicts: tuple[str, ...]
+    labels: tuple[str, ...]
+    """All labels of the second stage, by label id."""
+    verdict: str
+    """About the picture."""
+    title: str = ""
+    """The verdict in words."""
+    scores: tuple[float | None, float | None] = (None, None)
+    """Of the row that decided: the first stage's score, and the second's for the verdict."""
+    stages: tuple[ModelRef, ...] = ()
+
+    def __post_init__(self) -> None:
+        rows = len(self.first.score)
+        if len(self.then) != rows or len(self.verdicts) != rows:
+            counts = f"{rows} rows, {len(self.then)} of the second stage, {len(self.verdicts)} verdicts"
+            msg = f"Staged needs an entry per row of the first stage, got {counts}."
+            raise ValueError(msg)
+
+
+Prediction: TypeAlias = Seen | Staged
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,16 +222,6 @@ class Timing:
     infer: float = 0.0
     postprocess: float = 0.0
     total: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRef:
-    """Which model answered, exactly."""
-
-    name: str
-    version: str
-    digest: str
-    """``sha256:<64 hex>`` of model.onnx."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +247,7 @@ class Result:
     width: int
     height: int
     labels: tuple[str, ...]
-    """All labels of the model, by label id."""
+    """All labels of the model (of a pipeline: of its first stage), by label id."""
     prediction: Prediction
     timing: Timing = field(default_factory=Timing)
     engine: str = ""

@@ -11,6 +11,7 @@ from sightline.types import (
     Prediction,
     Result,
     Segments,
+    Staged,
     Task,
     Timing,
 )
@@ -37,6 +38,23 @@ def found() -> Detections:
 @pytest.fixture
 def detected() -> Result:
     return result(found(), "detect")
+
+
+@pytest.fixture
+def judged() -> Result:
+    """Of a pipeline: the first row went on to the second stage."""
+    then = Classification(np.array([1, 0]), np.array([0.75, 0.25], np.float32))
+    staged = Staged(
+        first=found(),
+        then=(then, None),
+        verdicts=("rider", ""),
+        labels=("other", "rider"),
+        verdict="rider",
+        title="human detected: delivery rider",
+        scores=(0.9124, 0.75),
+        stages=(MODEL, ModelRef("rule:signs", "1", "sha256:" + "b" * 64)),
+    )
+    return result(staged, "pipeline")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from sightline.errors import BadOption
 from sightline.formats import native
-from sightline.types import Classification, Detections, Mask, ModelRef, Result, Segments, Timing
+from sightline.types import Classification, Detections, Mask, ModelRef, Result, Segments, Staged, Timing
 from sightline.vision import masks
 
 
@@ -52,7 +52,7 @@ def test_a_detection_in_full(detected: Result) -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["detected", "nothing", "classified", "segmented"])
+@pytest.mark.parametrize("name", ["detected", "nothing", "classified", "segmented", "judged"])
 def test_every_task_keeps_the_schema_and_survives_the_round_trip(
     name: str, schema: Any, request: pytest.FixtureRequest
 ) -> None:
@@ -69,6 +69,7 @@ def test_every_task_keeps_the_schema_and_survives_the_round_trip(
         {"task": "guess"},
         {"task": "segment"},
         {"decision": "accepted"},
+        {"verdict": "rider"},
         {"image": {"width": 0, "height": 5}},
         {"predictions": [{"label": "cat", "label_id": 0, "score": 2}]},
         {"predictions": [{"label": "cat", "label_id": 0, "score": 0.5}]},
@@ -83,6 +84,20 @@ def test_a_class_has_a_decision(classified: Result) -> None:
     body = native.to_json(classified)
     assert body["predictions"][0] == {"label": 'stop "sign"', "label_id": 1, "score": 0.7}
     assert body["decision"] == "uncertain"
+
+
+def test_a_pipeline_says_its_verdict_and_shows_both_stages(judged: Result) -> None:
+    body = native.to_json(judged)
+    assert (body["verdict"], body["verdict_title"]) == ("rider", "human detected: delivery rider")
+    assert body["scores"] == {"first": 0.9124, "second": 0.75}
+    assert [stage["name"] for stage in body["stages"]] == ["toy", "rule:signs"]
+    person, other = body["predictions"]
+    assert person["verdict"] == "rider"
+    assert person["then"] == [
+        {"label": "rider", "label_id": 1, "score": 0.75},
+        {"label": "other", "label_id": 0, "score": 0.25},
+    ]
+    assert "verdict" not in other
 
 
 def test_masks_come_back_to_the_pixel(segmented: Result) -> None:
@@ -137,5 +152,6 @@ def test_rounding_is_all_that_is_lost(xyxy: Any, task: int) -> None:
     if isinstance(back, Classification):
         assert np.allclose(back.score, score, atol=1e-4)
     else:
+        assert not isinstance(back, Staged)
         boxes = back.detections if isinstance(back, Segments) else back
         assert np.allclose(boxes.xyxy, xyxy, atol=0.011)

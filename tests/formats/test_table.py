@@ -20,7 +20,7 @@ def test_objects(detected: Result, segmented: Result) -> None:
         head, first, second = rows(table.csv([result], {"r1": "f" * 64}))
         assert head == list(table.COLUMNS)
         numbers = ["0.9124", "10.0", "20.0", "50.12", "60.99"]
-        assert first == ["a/b.jpg", "f" * 64, "100", "80", "猫 & <dog>", *numbers, "toy@2", "a" * 64]
+        assert first == ["a/b.jpg", "f" * 64, "100", "80", "猫 & <dog>", *numbers, "toy@2", "a" * 64, "", ""]
         assert second[4] == "person"
 
 
@@ -30,7 +30,7 @@ def test_classes_have_no_box(classified: Result) -> None:
 
 def test_a_picture_without_objects_has_a_row(nothing: Result) -> None:
     _, row = rows(table.csv([nothing]))
-    assert row == ["a/b.jpg", "", "100", "80", "", "", "", "", "", "", "toy@2", "a" * 64]
+    assert row == ["a/b.jpg", "", "100", "80", "", "", "", "", "", "", "toy@2", "a" * 64, "", ""]
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", " =", "\uff1d"])
@@ -47,6 +47,12 @@ def test_formulas_are_disarmed(start: str, detected: Result) -> None:
 def test_text_is_quoted_and_numbers_are_not(detected: Result) -> None:
     line = table.csv([detected]).split("\r\n")[1]
     assert line.startswith('"a/b.jpg","",100,80,"')
+
+
+def test_verdicts_of_a_pipeline(judged: Result) -> None:
+    _, person, bag = rows(table.csv([judged]))
+    assert person[-2:] == ["rider", "rider"]
+    assert bag[-2:] == ["", "rider"]
 
 
 def test_no_results_is_a_head() -> None:

@@ -62,7 +62,7 @@ def command(
     with Road.open(settings) as road:
         bundle = road.registry.resolve(reference)
         bundle.manifest.at(size)  # a size that is not offered is said before any model is loaded
-        road.pool.get(bundle.reference)  # loading must not count against the deadline of the first picture
+        road.load(bundle.reference)  # loading must not count against the deadline of the first picture
         try:
             report = evaluate(road, bundle.reference, data, rules=rules, progress=progress.to)
         finally:

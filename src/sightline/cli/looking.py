@@ -65,7 +65,7 @@ def look_at(order: Order, settings: Settings) -> int:
         bundle = road.registry.resolve(settings.model or None)
         bundle.manifest.at(order.ask.size)  # a size that is not offered is said before any model is loaded
         check_labels(order.ask, bundle)
-        road.pool.get(bundle.reference)  # loading must not count against the deadline of the first picture
+        road.load(bundle.reference)  # loading must not count against the deadline of the first picture
         desk = _Desk(road, bundle, order, writer, folder)
         return desk.work_off(pictures, threads=min(settings.decoder_count + 2, settings.waiting_max))
 

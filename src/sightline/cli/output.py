@@ -9,7 +9,7 @@ from typing import TextIO
 from sightline.cli.terminal import clean, columns
 from sightline.errors import BadOption, SightlineError
 from sightline.formats import coco, native, table, text, voc, yolo
-from sightline.types import Classification, Result, Segments
+from sightline.types import Classification, Detections, Result, Segments, Staged
 
 
 class Writer(ABC):
@@ -148,8 +148,29 @@ def _rows(result: Result) -> list[list[str]]:
             [f"{score:.2f}", clean(result.labels[label])]
             for score, label in zip(found.score, found.label, strict=True)
         ]
+    if isinstance(found, Staged):
+        return _stages(result, found)
     boxes = found.detections if isinstance(found, Segments) else found
     return [
         [f"{score:.2f}", clean(result.labels[label]), *(f"{side:.0f}" for side in box)]
         for box, score, label in zip(boxes.xyxy, boxes.score, boxes.label, strict=True)
     ]
+
+
+def _stages(result: Result, found: Staged) -> list[list[str]]:
+    """Rows of the first stage, and in the last column what the second said of each."""
+    first, rows = found.first, []
+    for place, (score, label) in enumerate(zip(first.score, first.label, strict=True)):
+        sides = first.xyxy[place] if isinstance(first, Detections) else ()
+        said, then = found.verdicts[place], found.then[place]
+        words = (
+            [
+                f"{part:.2f} {clean(found.labels[number])}"
+                for part, number in zip(then.score[:2], then.label[:2], strict=True)
+            ]
+            if then is not None
+            else []
+        )
+        told = f"{clean(said)} ({', '.join(words)})" if said else ""
+        rows.append([f"{score:.2f}", clean(result.labels[label]), *(f"{side:.0f}" for side in sides), told])
+    return rows

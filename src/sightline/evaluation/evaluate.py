@@ -5,7 +5,7 @@ Nothing here decodes, resizes or reads outputs: ``Road.predict`` does, exactly a
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any, Protocol
@@ -14,10 +14,14 @@ import numpy as np
 
 from sightline.errors import BadOption
 from sightline.evaluation import classes as judging
+from sightline.evaluation import verdicts
 from sightline.evaluation.coco import Judged, Kind, judge, reference
 from sightline.evaluation.data import BoxSet, ClassSet, Picture, open_dataset
 from sightline.evaluation.report import ClassRow, Figure, Report
-from sightline.types import Ask, Classification, Detections, Int64, Result, Segments
+from sightline.manifest.pipeline import Pipeline
+from sightline.serving.cascade import stages_of
+from sightline.serving.road import Road
+from sightline.types import Ask, Classification, Detections, Int64, Result, Segments, Staged
 from sightline.vision import masks
 
 
@@ -83,6 +87,8 @@ def evaluate(
         reference()  # says what is missing before hours of looking, not after
     results = list(_answers(road, model, dataset.pictures, rules, progress))
     task = results[0].task
+    if isinstance(dataset, ClassSet) and task == "pipeline":
+        return _judge_verdicts(dataset, results, rules, _stages(road, model))
     if isinstance(dataset, ClassSet) != (task == "classify"):
         kind = "classes" if isinstance(dataset, ClassSet) else "boxes"
         raise BadOption(
@@ -154,7 +160,9 @@ def _entries(picture: Picture, result: Result, category: dict[int, int]) -> Iter
             pass
         case Detections() as rows:
             cut = ()
-        case Classification():
+        case Staged(first=Detections() as rows):
+            cut = ()
+        case Classification() | Staged():
             return
     for place, (xyxy, score, label) in enumerate(
         zip(rows.xyxy.tolist(), rows.score.tolist(), rows.label.tolist(), strict=True)
@@ -197,6 +205,23 @@ def _judge_classes(dataset: ClassSet, results: Sequence[Result], rules: Rules) -
     return _report(
         dataset.name, results, figures, rules, classes=judging.rows(dataset.classes, table), confusion=table
     )
+
+
+def _stages(road: Predictor, model: str | None) -> Pipeline:
+    """The pipeline that answered: it knows what its verdicts are called in labelled data."""
+    assert isinstance(road, Road)  # nobody else answers with verdicts
+    return stages_of(road.registry.resolve(model).manifest)
+
+
+def _judge_verdicts(dataset: ClassSet, results: Sequence[Result], rules: Rules, pipeline: Pipeline) -> Report:
+    answers = [result.prediction for result in results if isinstance(result.prediction, Staged)]
+    heads = verdicts.columns(dataset.classes, pipeline.names, pipeline.verdicts.folders)
+    truth = np.array([picture.truth for picture in dataset.pictures], np.int64)
+    table = verdicts.confusion(truth, answers, heads, len(dataset.classes))
+    figures = verdicts.figures(truth, answers, heads, pipeline.verdicts.none)
+    classes = verdicts.rows(dataset.classes, truth, answers, table)
+    report = _report(dataset.name, results, figures, rules, classes=classes, confusion=table)
+    return replace(report, columns=heads)
 
 
 def _ranked(result: Result) -> Int64:

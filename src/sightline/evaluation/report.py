@@ -46,6 +46,8 @@ class Report:
     classes: tuple[ClassRow, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
     """Classification: rows are truth, columns predictions, in the order of ``classes``."""
+    columns: tuple[str, ...] = ()
+    """What the columns of ``confusion`` are called, where that is not ``classes`` and "other"."""
     timing_ms: dict[str, float] = field(default_factory=dict)
     """Medians over the pictures."""
     engine: str = ""
@@ -81,9 +83,10 @@ class Report:
     def crossings(self) -> list[str]:
         """The confusion matrix as lines of Markdown: a line per truth, a column per first answer."""
         names = [row.label for row in self.classes]
-        head = f"| truth \\ answer | {' | '.join(names)} | other |"
+        columns = self.columns or (*names, "other")
+        head = f"| truth \\ answer | {' | '.join(columns)} |"
         rows = (
             f"| {name} | {' | '.join(map(str, counts))} |"
             for name, counts in zip(names, self.confusion, strict=True)
         )
-        return [head, "|---|" + "---|" * (len(names) + 1), *rows]
+        return [head, "|---|" + "---|" * len(columns), *rows]

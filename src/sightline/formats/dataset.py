@@ -11,7 +11,7 @@ from typing import TypeAlias
 import numpy as np
 
 from sightline.errors import BadOption
-from sightline.types import Bool, Classification, Detections, Mask, Result, Segments
+from sightline.types import Bool, Classification, Detections, Mask, Result, Segments, Staged
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,11 +55,16 @@ def picture(name: str, size: tuple[int, int], rows: list[Row]) -> Picture:
 
 def boxed(result: Result, form: str) -> Detections:
     """The boxes of a result, or BadOption when it has classes only."""
-    if isinstance(result.prediction, Classification):
-        msg = f"{form} describes boxes, but '{result.model.name}' classifies whole pictures."
-        raise BadOption(msg, next_step="Ask for JSON or CSV instead.")
-    found = result.prediction
-    return found.detections if isinstance(found, Segments) else found
+    match result.prediction:
+        case Detections() as found:
+            return found
+        case Segments(detections=found):
+            return found
+        case Staged(first=Detections() as found):
+            return found
+        case Classification() | Staged():
+            msg = f"{form} describes boxes, but '{result.model.name}' classifies whole pictures."
+            raise BadOption(msg, next_step="Ask for JSON or CSV instead.")
 
 
 def masks_of(result: Result) -> tuple[Mask | None, ...]:

@@ -13,12 +13,14 @@ import numpy as np
 from sightline.errors import BadOption
 from sightline.types import (
     Classification,
+    Decision,
     Detections,
     Mask,
     ModelRef,
     Prediction,
     Result,
     Segments,
+    Staged,
     Timing,
 )
 from sightline.vision import masks, polygons
@@ -41,9 +43,25 @@ def to_json(result: Result) -> dict[str, Any]:
     }
     if result.size is not None:
         body["size"] = result.size
-    if isinstance(result.prediction, Classification) and result.prediction.decision is not None:
-        body["decision"] = result.prediction.decision
+    match result.prediction:
+        case Classification(decision=str(decision)):
+            body["decision"] = decision
+        case Staged() as staged:
+            body |= _verdict(staged)
     return body
+
+
+def _verdict(staged: Staged) -> dict[str, Any]:
+    """What a pipeline says about the picture as a whole."""
+    first, second = (None if score is None else round(score, 4) for score in staged.scores)
+    stages = [{name: getattr(stage, name) for name in _MODEL} for stage in staged.stages]
+    return {
+        "verdict": staged.verdict,
+        "verdict_title": staged.title or staged.verdict,
+        "scores": {"first": first, "second": second},
+        "stages": stages,
+        "stage_labels": list(staged.labels),
+    }
 
 
 def predictions(result: Result) -> list[dict[str, Any]]:
@@ -64,6 +82,29 @@ def plain(result: Result) -> list[dict[str, Any]]:
             return _boxed(result, found)
         case Segments() as segments:
             return _boxed(result, segments.detections)
+        case Staged() as staged:
+            return _staged(result, staged)
+
+
+def _staged(result: Result, staged: Staged) -> list[dict[str, Any]]:
+    """Rows of the first stage; where the second was asked, its answer and the row's verdict."""
+    first = staged.first
+    if isinstance(first, Detections):
+        rows = _boxed(result, first)
+    else:
+        rows = _scored(result, first.label.tolist(), first.score.tolist())
+    for row, then, verdict in zip(rows, staged.then, staged.verdicts, strict=True):
+        if verdict and then is not None:
+            row["verdict"] = verdict
+            row["then"] = _named(staged.labels, then)
+    return rows
+
+
+def _named(labels: tuple[str, ...], said: Classification) -> list[dict[str, Any]]:
+    return [
+        {"label": labels[label], "label_id": label, "score": round(score, 4)}
+        for label, score in zip(said.label.tolist(), said.score.tolist(), strict=True)
+    ]
 
 
 def _scored(result: Result, labels: Iterable[int], scores: Iterable[float]) -> list[dict[str, Any]]:
@@ -112,18 +153,42 @@ def from_json(body: dict[str, Any], labels: tuple[str, ...] = ()) -> Result:
 
 
 def _prediction(body: dict[str, Any], rows: list[dict[str, Any]]) -> Prediction:
+    match body["task"]:
+        case "classify":
+            return _classes(rows, body.get("decision"))
+        case "detect":
+            return _boxes(rows)
+        case "segment":
+            return Segments(_boxes(rows), tuple(masks.from_rle(row["mask"]) for row in rows))
+        case "pipeline":
+            return _from_stages(body, rows)
+    msg = f"task must be classify, detect, segment or pipeline, got {body['task']!r}"
+    raise ValueError(msg)
+
+
+def _classes(rows: list[dict[str, Any]], decision: Decision | None = None) -> Classification:
     label = np.array([row["label_id"] for row in rows], np.int64)
-    score = np.array([row["score"] for row in rows], np.float32)
-    if body["task"] == "classify":
-        return Classification(label, score, body.get("decision"))
+    return Classification(label, np.array([row["score"] for row in rows], np.float32), decision)
+
+
+def _boxes(rows: list[dict[str, Any]]) -> Detections:
     sides = [[row["box"][side] for side in ("x1", "y1", "x2", "y2")] for row in rows]
-    found = Detections(np.array(sides, np.float32).reshape(-1, 4), score, label)
-    if body["task"] == "detect":
-        return found
-    if body["task"] != "segment":
-        msg = f"task must be classify, detect or segment, got {body['task']!r}"
-        raise ValueError(msg)
-    return Segments(found, tuple(masks.from_rle(row["mask"]) for row in rows))
+    named = _classes(rows)
+    return Detections(np.array(sides, np.float32).reshape(-1, 4), named.score, named.label)
+
+
+def _from_stages(body: dict[str, Any], rows: list[dict[str, Any]]) -> Staged:
+    boxed = all("box" in row for row in rows)
+    return Staged(
+        first=_boxes(rows) if boxed else _classes(rows),
+        then=tuple(_classes(row["then"]) if "then" in row else None for row in rows),
+        verdicts=tuple(str(row.get("verdict", "")) for row in rows),
+        labels=tuple(map(str, body["stage_labels"])),
+        verdict=str(body["verdict"]),
+        title=str(body["verdict_title"]),
+        scores=(body["scores"]["first"], body["scores"]["second"]),
+        stages=tuple(ModelRef(**stage) for stage in body["stages"]),
+    )
 
 
 def _labels_of(rows: list[dict[str, Any]]) -> tuple[str, ...]:

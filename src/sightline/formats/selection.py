@@ -11,6 +11,6 @@ def select(body: dict[str, Any], ask: Ask) -> dict[str, Any]:
         found
         for found in body["predictions"]
         if (ask.min_score is None or found["score"] >= ask.min_score)
-        and (ask.labels is None or found["label"] in ask.labels)
+        and (ask.labels is None or found["label"] in ask.labels or found.get("verdict") in ask.labels)
     ]
     return body | {"predictions": wanted if ask.max_results is None else wanted[: ask.max_results]}

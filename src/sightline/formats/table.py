@@ -1,5 +1,7 @@
 """CSV: one row per object or class, one row with empty fields for a picture without any.
 
+The last two columns are what a pipeline says of the row and of the picture; empty from other models.
+
 UTF-8, decimal points, text in quotes, numbers bare. A text cell that a spreadsheet would run as a
 formula gets a leading apostrophe (CVE-2022-24770 in another program shows why).
 """
@@ -9,11 +11,11 @@ import io
 from collections.abc import Iterable, Mapping
 
 from sightline.formats import native
-from sightline.types import Result
+from sightline.types import Result, Staged
 
 COLUMNS = (
     "image", "image_sha256", "width", "height", "label", "score", "x1", "y1", "x2", "y2",
-    "model", "model_sha256",
+    "model", "model_sha256", "verdict", "picture_verdict",
 )  # fmt: skip
 _SIDES = ("x1", "y1", "x2", "y2")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
@@ -27,16 +29,24 @@ def csv(results: Iterable[Result], digests: Mapping[str, str] | None = None) -> 
     for result in results:
         picture = [_safe(result.source), (digests or {}).get(result.id, ""), result.width, result.height]
         model = [f"{result.model.name}@{result.model.version}", result.model.digest.removeprefix("sha256:")]
-        for row in _rows(result) or [[""] * 6]:
-            writer.writerow([*picture, *row, *map(_safe, model)])
+        told = _safe(result.prediction.verdict) if isinstance(result.prediction, Staged) else ""
+        for row, verdict in _rows(result) or [([""] * 6, "")]:
+            writer.writerow([*picture, *row, *map(_safe, model), _safe(verdict), told])
     return text.getvalue()
 
 
-def _rows(result: Result) -> list[list[str | float]]:
-    found = native.plain(result)
+def _rows(result: Result) -> list[tuple[list[str | float], str]]:
+    """Label, score and box of each row, and what a pipeline says of it."""
     return [
-        [_safe(row["label"]), row["score"], *(row["box"][side] if "box" in row else "" for side in _SIDES)]
-        for row in found
+        (
+            [
+                _safe(row["label"]),
+                row["score"],
+                *(row.get("box", {}).get(side, "") for side in _SIDES),
+            ],
+            row.get("verdict", ""),
+        )
+        for row in native.plain(result)
     ]
 
 

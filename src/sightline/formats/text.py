@@ -1,9 +1,10 @@
 """A result in words: ``2 people and a dog``."""
 
 from collections import Counter
+from collections.abc import Iterable
 from urllib.parse import unquote
 
-from sightline.types import Classification, Result, Segments
+from sightline.types import Classification, Result, Segments, Staged
 
 _PLURALS = {
     "person": "people", "mouse": "mice", "knife": "knives", "sheep": "sheep", "skis": "skis",
@@ -23,10 +24,19 @@ def describe(result: Result) -> str:
             return "nothing certain enough"
         name = result.labels[int(prediction.label[0])]
         return f"{name} ({float(prediction.score[0]):.0%})"
+    if isinstance(prediction, Staged):
+        told = prediction.title or prediction.verdict
+        seen = _counted(result.labels[label] for label in prediction.first.label.tolist())
+        return f"{told} ({seen})" if seen else told
     found = prediction.detections if isinstance(prediction, Segments) else prediction
-    counts = Counter(result.labels[label] for label in found.label.tolist())
+    return _counted(result.labels[label] for label in found.label.tolist()) or "nothing"
+
+
+def _counted(labels: Iterable[str]) -> str:
+    """``2 people and a dog``; empty for none."""
+    counts = Counter(labels)
     if not counts:
-        return "nothing"
+        return ""
     parts = [count_of(label, count) for label, count in counts.most_common(_SHOWN)]
     if len(counts) > _SHOWN:
         parts.append(f"{len(counts) - _SHOWN} more kinds")

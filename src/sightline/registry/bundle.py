@@ -1,7 +1,9 @@
 """A bundle: one folder with ``model.onnx``, ``model.json`` and, by custom, ``CARD.md``."""
 
 import hashlib
+import os
 import stat
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +18,13 @@ MODEL_FILE = "model.onnx"
 INT8_FILE = "model.int8.onnx"
 MANIFEST_FILE = "model.json"
 CARD_FILE = "CARD.md"
+PIPELINE_FILE = "pipeline.toml"
 MODEL_BYTES_MAX = 1 << 30
 MANIFEST_BYTES_MAX = 8 << 20
 CARD_BYTES_MAX = 256 << 10
 _CHUNK = 1 << 20
+_TABLES = ("first", "crop", "second", "verdicts")
+"""What of pipeline.toml says how the stages are chained; the rest is about the pipeline as a whole."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,12 +82,22 @@ class Bundle:
         return self.manifest.digest
 
     @property
+    def stages(self) -> tuple[str, ...]:
+        """Names of the models that a pipeline chains; empty for a model of its own."""
+        pipeline = self.manifest.pipeline
+        if pipeline is None:
+            return ()
+        return tuple(name for name in (pipeline.first.model, pipeline.second.model) if name)
+
+    @property
     def model_path(self) -> Path:
         return self.folder / MODEL_FILE
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """All weights: ``model.onnx``, and the variants that the manifest names."""
+        """All weights: ``model.onnx``, and the variants that the manifest names. A pipeline has none."""
+        if self.manifest.pipeline is not None:
+            return ()
         return (self.model_path, *(self.folder / item.file for item in self.manifest.variants))
 
     def weights(self, precision: str) -> Path:
@@ -107,6 +122,8 @@ class Bundle:
             ModelRefused: The file is missing, is no regular file, or is not what the manifest promises.
         """
         manifest = self.manifest
+        if manifest.pipeline is not None:
+            return  # its digest is computed from what was read
         if not manifest.sha256 and is_regular(self.model_path):
             raise ModelRefused(
                 f"The manifest of {self.reference} states no SHA-256, so nothing vouches for its weights.",
@@ -144,18 +161,40 @@ def read_bundle(folder: Path, *, bundled: bool = False) -> Bundle:
     Raises:
         ModelRefused: A file is missing, a link, too large, or does not follow the manifest's rules.
     """
-    for name, limit in ((MANIFEST_FILE, MANIFEST_BYTES_MAX), (MODEL_FILE, MODEL_BYTES_MAX)):
-        _check_file(folder / name, limit)
+    if is_regular(folder / PIPELINE_FILE) and not os.path.lexists(folder / MANIFEST_FILE):
+        return Bundle(read_pipeline(folder / PIPELINE_FILE), folder, bundled)
+    _check_file(folder / MANIFEST_FILE, MANIFEST_BYTES_MAX)
     try:
         manifest = Manifest.model_validate_json((folder / MANIFEST_FILE).read_bytes())
     except (ValidationError, OSError, RecursionError) as error:
         raise ModelRefused(
-            f"{MANIFEST_FILE} of {folder.name!r} cannot be used: {_first_line(error)}.",
+            f"{MANIFEST_FILE} of {folder.name!r} cannot be used: {first_line(error)}.",
             next_step="Mend model.json; docs/reference/manifest.md lists every field.",
         ) from error
+    if manifest.pipeline is not None:
+        return Bundle(manifest, folder, bundled)
+    _check_file(folder / MODEL_FILE, MODEL_BYTES_MAX)
     for variant in manifest.variants:
         _check_file(folder / variant.file, MODEL_BYTES_MAX)
     return Bundle(manifest, folder, bundled)
+
+
+def read_pipeline(path: Path) -> Manifest:
+    """A pipeline as people write it: ``pipeline.toml``, the fields of ``model.json`` in tables.
+
+    Raises:
+        ModelRefused: It cannot be read, or breaks a rule; the message names the place.
+    """
+    _check_file(path, MANIFEST_BYTES_MAX)
+    try:
+        given = tomllib.loads(path.read_text("utf-8"))
+        about = {key: given.pop(key) for key in list(given) if key not in _TABLES}
+        return Manifest.model_validate({"task": "pipeline", **about, "pipeline": given})
+    except (ValidationError, OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ModelRefused(
+            f"{path.name} of {path.parent.name!r} cannot be used: {first_line(error)}.",
+            next_step="docs/how-to/pipelines.md shows a whole one.",
+        ) from error
 
 
 def _check_file(path: Path, limit: int) -> None:
@@ -202,7 +241,7 @@ def _read_card(path: Path) -> str:
         return stream.read(CARD_BYTES_MAX).decode("utf-8", "replace")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the document"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sightline.errors import ModelRefused
-from sightline.registry.bundle import CARD_FILE, MANIFEST_FILE, Bundle, is_regular, read_bundle
+from sightline.registry.bundle import CARD_FILE, MANIFEST_FILE, PIPELINE_FILE, Bundle, is_regular, read_bundle
 from sightline.registry.room import room_for_it
 
 ACTIVE_FILE = "ACTIVE"
@@ -83,7 +83,10 @@ def _copy(bundle: Bundle, target: Path, root: Path) -> None:
     staging = Path(tempfile.mkdtemp(prefix=INCOMING, dir=root))
     try:
         staging.chmod(0o755)
-        for path in (*bundle.files, bundle.folder / MANIFEST_FILE, bundle.folder / CARD_FILE):
+        for path in (
+            *bundle.files,
+            *(bundle.folder / name for name in (MANIFEST_FILE, PIPELINE_FILE, CARD_FILE)),
+        ):
             if is_regular(path):
                 _copy_file(path, staging / path.name)
         read_bundle(staging).verify()

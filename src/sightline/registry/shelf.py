@@ -223,7 +223,8 @@ class Registry:
     def _first(self) -> str:
         bundles = self.list()
         if bundles:  # what finds things rather than names pictures, what ships, what knows most
-            best = max(bundles, key=lambda one: (one.task != "classify", one.bundled, len(one.labels)))
+            alone = [one for one in bundles if one.task != "pipeline"] or bundles
+            best = max(alone, key=lambda one: (one.task != "classify", one.bundled, len(one.labels)))
             return best.name
         raise NotFound(
             "There is no model yet.",

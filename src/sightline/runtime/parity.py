@@ -11,7 +11,7 @@ import numpy as np
 from sightline.errors import SightlineError
 from sightline.manifest import InputContract, Manifest
 from sightline.runtime.engine import Outputs, Tensor
-from sightline.types import Ask, Classification, Detections, Fit, Float32, Mask, Prediction, Segments, UInt8
+from sightline.types import Ask, Classification, Detections, Fit, Float32, Mask, Seen, Segments, UInt8
 from sightline.vision import codec, heads, masks, preprocess
 
 BOX_PIXELS = 2.0
@@ -131,7 +131,7 @@ def read_alike(
         return False
 
 
-def _alike(expected: Prediction, got: Prediction, slack: float) -> bool:
+def _alike(expected: Seen, got: Seen, slack: float) -> bool:
     if isinstance(expected, Classification) or isinstance(got, Classification):
         return (
             isinstance(expected, Classification) and isinstance(got, Classification) and _top(expected, got)

@@ -7,6 +7,7 @@ run the engine. When several runners are free, they share the line instead of on
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sightline.errors import Busy, DeadlineExceeded, ModelFailed, SightlineError
@@ -116,14 +117,25 @@ class Batcher:
             DeadlineExceeded: The answer did not come in time, or the caller left.
             ModelFailed: The model broke on this picture.
         """
-        job = _Job(tensor, call)
+        return self.submit_all([tensor], call)[0]
+
+    def submit_all(self, tensors: Sequence[Tensor], call: Call) -> list[Answer]:
+        """Several pictures of one caller, put in line at once, so that they are computed together.
+
+        Raises:
+            SightlineError: As `submit`; of the first picture that has no answer.
+        """
+        jobs = [_Job(tensor, call) for tensor in tensors]
         with self._changed:
             if self._closed:
                 raise Retired("The model is being replaced.", retry_after_s=0.1)
-            if len(self._line) >= self._rules.waiting:
+            if self._line and len(self._line) + len(jobs) > self._rules.waiting:
                 raise self._full()
-            self._line.append(job)
-            self._changed.notify()
+            self._line.extend(jobs)
+            self._changed.notify(len(jobs))
+        return [self._answer(job, call) for job in jobs]
+
+    def _answer(self, job: _Job, call: Call) -> Answer:
         call.on_cancel(job.done.set)
         job.done.wait(min(max(call.left_s, 0.0), threading.TIMEOUT_MAX))
         if job.error is not None:

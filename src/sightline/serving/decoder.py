@@ -6,7 +6,7 @@ picture is to blame: ``PictureTooComplex``.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pickle import PickleBuffer
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
@@ -47,13 +47,19 @@ class Decoder:
         )
 
     def prepare(
-        self, data: bytes | Frame, contract: "InputContract", claim: Claim | None = None
+        self,
+        data: bytes | Frame,
+        contract: "InputContract",
+        claim: Claim | None = None,
+        *,
+        keep_side: int = 0,
     ) -> Prepared:
         """Decode, fit, and turn into a model's numbers; only they leave the child.
 
         A ``Frame`` has been decoded already (a camera, a video): it needs no child, only the rest.
 
-        ``claim``: whoever waits for it; when nobody does any more, nothing is decoded.
+        ``claim``: whoever waits for it; when nobody does any more, nothing is decoded. ``keep_side``: the
+        decoded picture comes along for a stage that looks at it again, its longer side at most this.
 
         Raises:
             InputError: ``NotAPicture``, ``PictureTooLarge`` or ``PictureTooComplex``.
@@ -61,10 +67,11 @@ class Decoder:
             DeadlineExceeded: ``claim`` ended first.
         """
         if isinstance(data, Frame):
-            return tasks.prepare_frame(data, contract)
+            done = tasks.prepare_frame(data, contract)
+            return replace(done, frame=data) if keep_side else done
         # The same fields without pydantic, which the children do not load.
         plain = cast("InputContract", SimpleNamespace(**contract.__dict__))
-        return self._call(tasks.prepare, data, plain, claim=claim)
+        return self._call(tasks.prepare, data, plain, keep_side, claim=claim)
 
     def frame(self, data: bytes, hint: codec.Size | None = None) -> Frame:
         """Decode; errors as ``prepare``. ``hint``: smallest useful (width, height) of the upright picture."""

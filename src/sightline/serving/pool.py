@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sightline.errors import SightlineError
+from sightline.errors import BadOption, SightlineError
 from sightline.manifest import InputContract
 from sightline.registry import Bundle, Registry
 from sightline.runtime import choose
@@ -72,8 +72,14 @@ class ModelPool:
             NotFound: No such model.
             ModelRefused: Its weights are not what its manifest promises.
             ModelFailed: No engine opens it.
+            BadOption: It is a pipeline.
         """
         bundle = self._registry.resolve(name)
+        if bundle.stages:
+            raise BadOption(
+                f"{bundle.reference} is a pipeline: it has no network of its own to load.",
+                next_step=f"Name one of its models: {', '.join(bundle.stages)}.",
+            )
         key = _key(bundle)
         loaded = self._loaded.get(key)
         exact = name is not None and "@" in name

@@ -3,20 +3,35 @@
 import secrets
 import threading
 import time
-from contextlib import nullcontext, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from typing import Self
 
-from sightline.errors import Busy
-from sightline.registry import Registry
+from sightline.errors import Busy, NotFound
+from sightline.registry import Bundle, Registry
+from sightline.serving import cascade
 from sightline.serving.batcher import Answer, Retired
 from sightline.serving.call import Call
 from sightline.serving.decoder import Decoder
 from sightline.serving.pool import LoadedModel, ModelPool
 from sightline.settings import Settings
-from sightline.types import Ask, Fit, Frame, Prediction, Prepared, Result, Timing
-from sightline.vision import heads
+from sightline.types import Ask, Frame, Prediction, Prepared, Result, Timing
+from sightline.vision import heads, preprocess
 
 __all__ = ["Call", "Road"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Outcome:
+    """What came of a picture, and the network (of a pipeline: the first) that saw it."""
+
+    loaded: LoadedModel
+    picture: Prepared
+    answer: Answer
+    prediction: Prediction
+    reading: float
+    """When the reading of the outputs began (``time.perf_counter``)."""
 
 
 class Road:
@@ -65,10 +80,28 @@ class Road:
         began = time.perf_counter()
         ask = ask or Ask()
         with nullcontext(call) if call else self.enter(deadline_s) as here:
-            loaded, picture, answer = self._infer(data, model, ask.size, here)
-            reading = time.perf_counter()
-            prediction = heads.read(loaded.bundle.manifest, answer.outputs, picture.fit, ask)
-        return _result(source, loaded, picture.fit, prediction, _timing(began, reading, picture, answer))
+            bundle = self.registry.resolve(model)
+            if bundle.manifest.pipeline is None:
+                found = self._seen(data, model, ask, here)
+                bundle = found.loaded.bundle  # another version may have come to answer meanwhile
+            else:
+                with _needed_by(bundle):
+                    found = self._staged(bundle, data, ask, here)
+        return _result(source, bundle, found, _timing(began, found))
+
+    def load(self, model: str | None = None) -> Bundle:
+        """Have a model ready, or all models of a pipeline, so that no picture waits for that.
+
+        Raises:
+            SightlineError: One of them is not here, or does not load.
+        """
+        bundle = self.registry.resolve(model)
+        if not bundle.stages:
+            return self.pool.get(model).bundle
+        with _needed_by(bundle):
+            for name in bundle.stages:
+                self.pool.get(name)
+        return bundle
 
     def enter(self, deadline_s: float | None = None) -> Call:
         """A place on the road, to be closed (or left as a context) when the answer is out.
@@ -108,15 +141,66 @@ class Road:
         with self._lock:
             self._inside -= 1
 
+    def _seen(self, data: bytes | Frame, model: str | None, ask: Ask, call: Call) -> _Outcome:
+        """One network."""
+        loaded, picture, answer = self._infer(data, model, ask.size, call)
+        reading = time.perf_counter()
+        prediction = heads.read(loaded.bundle.manifest, answer.outputs, picture.fit, ask)
+        return _Outcome(loaded, picture, answer, prediction, reading)
+
+    def _staged(self, bundle: Bundle, data: bytes | Frame, ask: Ask, call: Call) -> _Outcome:
+        """A pipeline: stage one on the picture, stage two on what it found there, the verdict.
+
+        Stage one gives boxes even where its model has masks: a verdict needs none, and they cost time.
+        """
+        pipeline = cascade.stages_of(bundle.manifest)
+        shown = heads.need(bundle.manifest, ask)  # says what is off before anything runs
+        wanted = cascade.first_ask(pipeline, ask, shown.min_score)
+        keep = cascade.KEEP_SIDE if pipeline.second.model else 0
+        loaded, picture, answer = self._infer(data, pipeline.first.model, wanted.size, call, keep)
+        reading = time.perf_counter()
+        stage = loaded.bundle.manifest
+        first = cascade.boxes_or_classes(stage, answer.outputs, picture.fit, wanted)
+        rows = cascade.going_on(pipeline, first, stage.labels)
+        if pipeline.second.rule is not None:
+            answers, took_ms = cascade.by_rule(bundle, first, stage.labels, rows), 0.0
+        else:
+            crops = cascade.crops(pipeline, picture.frame, first, rows)
+            answers, took_ms = self._classified(pipeline.second.model, crops, rows, call)
+        found = cascade.conclude(bundle.manifest, first, stage.labels, answers, loaded.bundle.ref, ask)
+        return _Outcome(loaded, picture, Answer(answer.outputs, answer.infer_ms + took_ms), found, reading)
+
+    def _classified(
+        self, model: str, crops: Sequence[Frame], rows: list[int], call: Call
+    ) -> tuple[cascade.Answers, float]:
+        """Stage two as a classifier: all crops in one go, and the milliseconds that it took."""
+        while True:
+            loaded = self.pool.get(model)
+            manifest, ref = loaded.bundle.manifest, loaded.bundle.ref
+            if not rows:
+                return cascade.Answers([], (), manifest.labels, ref), 0.0
+            canvases = [preprocess.fit(crop, manifest.input) for crop in crops]
+            tensors = [preprocess.tensor(canvas.pixels, manifest.input) for canvas in canvases]
+            call.check()
+            with suppress(Retired):
+                answers = loaded.batcher.submit_all(tensors, call)
+                break
+        outputs = [(answer.outputs, canvas.fit) for answer, canvas in zip(answers, canvases, strict=True)]
+        said = [cascade.classes(manifest, *pair) for pair in outputs]
+        took_ms = max(answer.infer_ms for answer in answers)
+        return cascade.Answers(
+            rows, said if len(said) == len(rows) else said * len(rows), manifest.labels, ref
+        ), took_ms
+
     def _infer(
-        self, data: bytes | Frame, model: str | None, size: int | None, call: Call
+        self, data: bytes | Frame, model: str | None, size: int | None, call: Call, keep_side: int = 0
     ) -> tuple[LoadedModel, Prepared, Answer]:
         """Prepare and run; again from the start if the model was replaced just then."""
         while True:
             call.check()
             loaded = self.pool.get(model)
             contract = loaded.bundle.manifest.at(size).input  # says what is off before anything is decoded
-            picture = self.decoder.prepare(data, contract, call)
+            picture = self.decoder.prepare(data, contract, call, keep_side=keep_side)
             if contract.width not in loaded.sides:
                 self.pool.grow(loaded, contract)
             call.check()
@@ -124,27 +208,39 @@ class Road:
                 return loaded, picture, loaded.batcher.submit(picture.tensor, call)
 
 
-def _timing(began: float, reading: float, picture: Prepared, answer: Answer) -> Timing:
+@contextmanager
+def _needed_by(bundle: Bundle) -> Iterator[None]:
+    """Whoever asked for a pipeline hears its name when a model of it is not here."""
+    try:
+        yield
+    except NotFound as error:
+        raise NotFound(
+            f"The pipeline {bundle.reference} needs a model that is not here. {error.message}",
+            next_step=f"Import that model, or remove the pipeline: `sightline models remove {bundle.name}`.",
+        ) from error
+
+
+def _timing(began: float, found: _Outcome) -> Timing:
     """Where the time went. ``queue`` is all that was waiting: for a decoder, a runner, a hand-over."""
     end = time.perf_counter()
-    total, read = 1e3 * (end - began), 1e3 * (end - reading)
-    decode, prepare, infer = picture.decode_ms, picture.preprocess_ms, answer.infer_ms
+    total, read = 1e3 * (end - began), 1e3 * (end - found.reading)
+    decode, prepare, infer = found.picture.decode_ms, found.picture.preprocess_ms, found.answer.infer_ms
     queue = max(0.0, total - decode - prepare - infer - read)
     return Timing(decode, queue, prepare, infer, read, total)
 
 
-def _result(source: str, loaded: LoadedModel, fit: Fit, prediction: Prediction, timing: Timing) -> Result:
-    manifest = loaded.bundle.manifest
+def _result(source: str, bundle: Bundle, found: _Outcome, timing: Timing) -> Result:
+    network, fit = found.loaded.bundle.manifest, found.picture.fit
     return Result(
         id=secrets.token_hex(16),
         source=source,
-        model=loaded.bundle.ref,
-        task=manifest.task,
+        model=bundle.ref,
+        task=bundle.task,
         width=fit.width,
         height=fit.height,
-        labels=manifest.labels,
-        prediction=prediction,
+        labels=network.labels,
+        prediction=found.prediction,
         timing=timing,
-        engine=loaded.engine.info.title,
-        size=fit.canvas_width if manifest.input.sizes else None,
+        engine=found.loaded.engine.info.title,
+        size=fit.canvas_width if network.input.sizes else None,
     )

@@ -26,7 +26,7 @@ from sightline.types import (
     Fit,
     Float32,
     Frame,
-    Prediction,
+    Seen,
     Segments,
 )
 from sightline.vision import heads, preprocess
@@ -203,7 +203,7 @@ def _read(manifest: Manifest, outputs: Mapping[str, _Array], fit: Fit) -> None:
     _check_prediction(prediction, fit)
 
 
-def _check_prediction(prediction: Prediction, fit: Fit) -> None:
+def _check_prediction(prediction: Seen, fit: Fit) -> None:
     match prediction:
         case Classification():
             good = _is_share(prediction.score)

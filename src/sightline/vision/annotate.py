@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sightline.types import Classification, Detections, Float32, Mask, Result, Segments, UInt8
+from sightline.types import Classification, Detections, Float32, Mask, Result, Segments, Staged, UInt8
 from sightline.vision import chips
 from sightline.vision.colors import HALO, Color, color_of, ink_on
 
@@ -38,6 +38,22 @@ def paint(image: Image.Image, result: Result) -> None:
             _paint_boxes(image, detections, result.labels)
         case Detections() as detections:
             _paint_boxes(image, detections, result.labels)
+        case Staged() as staged:
+            _paint_stages(image, staged, result.labels)
+
+
+def _paint_stages(image: Image.Image, staged: Staged, labels: tuple[str, ...]) -> None:
+    """Boxes with what each was judged to be, and the picture's verdict in the lower left corner."""
+    if isinstance(staged.first, Detections):
+        _paint_boxes(image, staged.first, labels, staged.verdicts)
+    height = _text_height(image)
+    title = chips.clean_text(staged.title or staged.verdict)
+    width, tall = chips.size_of(title, height)
+    if width > image.width:  # the short name rather than half a sentence
+        title = chips.clean_text(staged.verdict)
+        width, tall = chips.size_of(title, height)
+    place = (0, image.height - tall, width, image.height)
+    _paint_chip(ImageDraw.Draw(image), chips.Chip(title, HALO, place), height)
 
 
 def warm_up() -> None:
@@ -45,7 +61,9 @@ def warm_up() -> None:
     chips.read_fonts()
 
 
-def _paint_boxes(image: Image.Image, detections: Detections, labels: tuple[str, ...]) -> None:
+def _paint_boxes(
+    image: Image.Image, detections: Detections, labels: tuple[str, ...], verdicts: tuple[str, ...] = ()
+) -> None:
     size = np.array([image.width, image.height] * 2, np.float32)
     boxes = np.clip(np.nan_to_num(detections.xyxy), 0, size)
     pen = ImageDraw.Draw(image)
@@ -53,8 +71,10 @@ def _paint_boxes(image: Image.Image, detections: Detections, labels: tuple[str, 
     for box, color in reversed(list(zip(boxes, colors, strict=True))):  # the strongest on top
         _paint_box(pen, box, color, _scale(image))
     texts = [
-        chips.title(_name(labels, int(label)), float(score))
-        for label, score in zip(detections.label, detections.score, strict=True)
+        chips.title(" · ".join(filter(None, (_name(labels, int(label)), verdict))), float(score))
+        for label, score, verdict in zip(
+            detections.label, detections.score, verdicts or ("",) * len(detections), strict=True
+        )
     ]
     height = _text_height(image)
     places = chips.place(boxes, [chips.size_of(text, height) for text in texts], image.size)

@@ -64,7 +64,9 @@ def _kept(opened: codec.Opened, side: int) -> Frame:
     if scale >= 1:
         return Frame(np.asarray(image), *size, seen=seen)
     small = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    return Frame(np.asarray(image.resize(small, Image.Resampling.BILINEAR, box=seen, reducing_gap=2.0)), *size)
+    return Frame(
+        np.asarray(image.resize(small, Image.Resampling.BILINEAR, box=seen, reducing_gap=2.0)), *size
+    )
 
 
 def prepare_frame(frame: Frame, contract: "InputContract") -> Prepared:

@@ -40,6 +40,14 @@ class MaskBody(Body):
     counts: str
 
 
+class NamedBody(Body):
+    """What stage two of a pipeline says of a row: a label and its score."""
+
+    label: str
+    label_id: int = Field(ge=0)
+    score: float = Field(ge=0, le=1)
+
+
 class Found(Body):
     """One class, object or segment, strongest first. Only objects have a box, only segments a mask."""
 
@@ -51,6 +59,17 @@ class Found(Body):
     polygons: list[list[float]] | None = Field(
         default=None, description="Outlines, [x, y, x, y, …] in pixels."
     )
+    verdict: str | None = Field(
+        default=None, description="Of pipelines, on rows that stage two was asked about."
+    )
+    then: list[NamedBody] | None = Field(default=None, description="What stage two said, strongest first.")
+
+
+class ScoresBody(Body):
+    """The scores of the row that decided about the picture; null where there is none."""
+
+    first: float | None = Field(default=None, ge=0, le=1, description="Of stage one.")
+    second: float | None = Field(default=None, ge=0, le=1, description="Of stage two, for the verdict.")
 
 
 class ModelBody(Body):
@@ -85,7 +104,7 @@ class ResultBody(Body):
     id: str
     source: str = Field(description="The file's name or address, as far as it is known.")
     model: ModelBody
-    task: Literal["classify", "detect", "segment"]
+    task: Literal["classify", "detect", "segment", "pipeline"]
     image: ImageBody
     predictions: list[Found]
     timing_ms: TimingBody
@@ -94,6 +113,11 @@ class ResultBody(Body):
         default=None, gt=0, description="Side of the square it was seen on; of models with several sizes."
     )
     decision: Literal["accepted", "uncertain", "unknown"] | None = None
+    verdict: str | None = Field(default=None, description="Of pipelines: about the picture.")
+    verdict_title: str | None = Field(default=None, description="The verdict in words.")
+    scores: ScoresBody | None = Field(default=None, description="Both scores of the row that decided.")
+    stages: list[ModelBody] | None = Field(default=None, description="Who answered; a rule is `rule:signs`.")
+    stage_labels: list[str] | None = Field(default=None, description="All labels of stage two, by label id.")
 
 
 class ManyBody(Body):
@@ -158,7 +182,7 @@ class ModelSummary(Body):
     version: str
     title: str
     description: str
-    task: Literal["classify", "detect", "segment"]
+    task: Literal["classify", "detect", "segment", "pipeline"]
     labels: int = Field(description="How many.")
     sizes: list[int] = Field(description="What `size` may be, ascending; empty: the model has one size.")
     default_size: int | None = Field(description="The one unless asked; null where there is but one.")

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from sightline.errors import BadOption, ModelFailed, ModelRefused
 from sightline.manifest import Manifest
-from sightline.types import Ask, Fit, Int64, Prediction, Segments
+from sightline.types import Ask, Fit, Int64, Seen, Segments
 from sightline.vision.heads import classify, grid, maskrcnn, ready, semantic
 from sightline.vision.heads.reading import Need, Options, Outputs, Reader
 
@@ -33,7 +33,7 @@ HEADS: dict[str, Reader] = {
 """Kind -> reader; ``manifest.head.kind`` is one of these keys."""
 
 
-def read(manifest: Manifest, outputs: Outputs, fit: Fit, ask: Ask) -> Prediction:
+def read(manifest: Manifest, outputs: Outputs, fit: Fit, ask: Ask) -> Seen:
     """The outputs of one picture -> a prediction in pixels of the original, strongest first.
 
     ``outputs`` may keep a leading batch axis of 1. Raises ModelFailed when their shapes or numbers cannot

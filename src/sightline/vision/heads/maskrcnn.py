@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 from pydantic import Field
 
-from sightline.types import Detections, Fit, Float32, Mask, Prediction, Segments
+from sightline.types import Detections, Fit, Float32, Mask, Seen, Segments
 from sightline.vision import boxes, masks
 from sightline.vision.heads.grid import (
     GridOptions,
@@ -38,7 +38,7 @@ class MaskRcnnOptions(Options):
     threshold: float = Field(default=0.5, gt=0, lt=1, description="A pixel belongs to the object above this.")
 
 
-def read_torchvision(outputs: Outputs, fit: Fit, need: Need, options: MaskRcnnOptions) -> Prediction:
+def read_torchvision(outputs: Outputs, fit: Fit, need: Need, options: MaskRcnnOptions) -> Seen:
     """As torchvision exports it: boxes (n, 4), labels (n,), scores (n,), masks (n, 1, H, W).
 
     Boxes are pixels of the canvas. Masks are probabilities, already pasted into the canvas (H and W
@@ -48,7 +48,7 @@ def read_torchvision(outputs: Outputs, fit: Fit, need: Need, options: MaskRcnnOp
     return _instances(outputs, fit, need, options)
 
 
-def read_zoo(outputs: Outputs, fit: Fit, need: Need, options: MaskRcnnOptions) -> Prediction:
+def read_zoo(outputs: Outputs, fit: Fit, need: Need, options: MaskRcnnOptions) -> Seen:
     """As in the ONNX Model Zoo (MaskRCNN-12): boxes (n, 4), labels (n,), scores (n,), masks (n, 1, 28, 28).
 
     Boxes are pixels of the canvas, labels 1..80 without gaps, and the outputs have numbers for
@@ -57,7 +57,7 @@ def read_zoo(outputs: Outputs, fit: Fit, need: Need, options: MaskRcnnOptions) -
     return _instances(outputs, fit, need, options)
 
 
-def _instances(outputs: Outputs, fit: Fit, need: Need, options: MaskRcnnOptions) -> Prediction:
+def _instances(outputs: Outputs, fit: Fit, need: Need, options: MaskRcnnOptions) -> Seen:
     xyxy = expect(pick(outputs, options, "boxes"), (None, 4), "boxes")
     label = label_ids(expect(pick(outputs, options, "labels", 1), (len(xyxy),), "labels"), need, options)
     score = np.asarray(expect(pick(outputs, options, "scores", 2), (len(xyxy),), "scores"), np.float32)
@@ -114,7 +114,7 @@ class PrototypeOptions(GridOptions):
     )
 
 
-def read_prototypes(outputs: Outputs, fit: Fit, need: Need, options: PrototypeOptions) -> Prediction:
+def read_prototypes(outputs: Outputs, fit: Fit, need: Need, options: PrototypeOptions) -> Seen:
     """YOLACT-like (arXiv:1904.02689): rows (cells, 5 + classes + k) and prototypes (k, h, w).
 
     The first columns are those of the head ``yolox``. The mask's logit at a cell of the prototypes,
@@ -136,9 +136,7 @@ class NanoPrototypeOptions(NanoDetOptions):
     )
 
 
-def read_nanodet_prototypes(
-    outputs: Outputs, fit: Fit, need: Need, options: NanoPrototypeOptions
-) -> Prediction:
+def read_nanodet_prototypes(outputs: Outputs, fit: Fit, need: Need, options: NanoPrototypeOptions) -> Seen:
     """As ``prototypes``, the first columns being those of the head ``nanodet``."""
     rows, plain = _split(outputs, options)
     picked, score, label = choose_nanodet(plain, need, options)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from sightline.errors import ModelFailed
-from sightline.types import Detections, Fit, Float32, Int64, Prediction, Task
+from sightline.types import Detections, Fit, Float32, Int64, Seen, Task
 from sightline.vision import boxes
 from sightline.vision.boxes import Index
 
@@ -71,7 +71,7 @@ class Need:
 class Reader:
     """One head: its function, its options and the richest task it can answer."""
 
-    read: Callable[[Outputs, Fit, Need, Any], Prediction]
+    read: Callable[[Outputs, Fit, Need, Any], Seen]
     options: type[Options]
     task: Task
 

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from pydantic import Field
 
-from sightline.types import Bool, Detections, Fit, Float32, Int64, Mask, Prediction, Segments
+from sightline.types import Bool, Detections, Fit, Float32, Int64, Mask, Seen, Segments
 from sightline.vision import boxes, masks
 from sightline.vision.heads.maskrcnn import PIXELS_MAX, original_extent
 from sightline.vision.heads.reading import Need, Options, Outputs, expect, label_ids, passes, pick, sigmoid
@@ -40,7 +40,7 @@ class BodyPixOptions(SemanticOptions):
     stride: int = Field(default=16, gt=0, description="Canvas pixels from one cell's centre to the next.")
 
 
-def read_deeplab(outputs: Outputs, fit: Fit, need: Need, options: DeepLabOptions) -> Prediction:
+def read_deeplab(outputs: Outputs, fit: Fit, need: Need, options: DeepLabOptions) -> Seen:
     """DeepLab (arXiv:1802.02611) and its kin: logits (h, w, classes) or (classes, h, w) that tile the canvas.
 
     A pixel belongs to its strongest class (the first of equals). Between cells the lead over the
@@ -89,7 +89,7 @@ def _certainty(planes: Float32, top: Float32, owners: Int64) -> tuple[Float32, F
     return lead.reshape(top.shape), probability.reshape(top.shape)
 
 
-def read_bodypix(outputs: Outputs, fit: Fit, need: Need, options: BodyPixOptions) -> Prediction:
+def read_bodypix(outputs: Outputs, fit: Fit, need: Need, options: BodyPixOptions) -> Seen:
     """BodyPix (github.com/tensorflow/tfjs-models): segments (h, w, 1), logits of 'person'; one label.
 
     Cell (i, j) speaks of canvas pixel (i * stride, j * stride): the canvas has 16 k + 1 pixels a side.
@@ -168,7 +168,7 @@ def _sides(number: Int64, count: int) -> Int64:
     return sides
 
 
-def _segments(parts: _Parts, score: Float32, label: Int64, field: _Field, fit: Fit, need: Need) -> Prediction:
+def _segments(parts: _Parts, score: Float32, label: Int64, field: _Field, fit: Fit, need: Need) -> Seen:
     """The strongest parts -> segments of the original, until there are enough or PIXELS_MAX is spent."""
     found: list[tuple[int, Mask]] = []
     spent = 0

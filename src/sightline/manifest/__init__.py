@@ -1,6 +1,7 @@
 """``model.json``: the contract that travels with a model (format 1).
 
-A bundle is a folder with ``model.onnx``, ``model.json`` and, by custom, ``CARD.md``.
+A bundle is a folder with ``model.onnx``, ``model.json`` and, by custom, ``CARD.md``. A pipeline has no
+``model.onnx`` of its own: its manifest names the models that it chains.
 Everything that turns a picture into numbers and numbers into an answer is here, so the same
 bundle gives the same answer on the command line, over HTTP and in evaluation.
 """
@@ -8,11 +9,13 @@ bundle gives the same answer on the command line, over HTTP and in evaluation.
 from itertools import pairwise
 from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from sightline.errors import BadOption
+from sightline.manifest.frozen import FrozenModel
+from sightline.manifest.pipeline import Pipeline
 
-Task: TypeAlias = Literal["classify", "detect", "segment"]
+Task: TypeAlias = Literal["classify", "detect", "segment", "pipeline"]
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 VERSION_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,31}$"
 SIDE_MAX = 4096
@@ -20,11 +23,7 @@ LOSS_MAX = 0.5
 """Points of the main figure that a variant may lose and still be chosen without being asked for."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class InputContract(_Frozen):
+class InputContract(FrozenModel):
     """How a picture becomes the input tensor.
 
     ``x = (pixel * scale - mean) / std`` per channel in the order of ``color``, pixel in 0..255.
@@ -91,14 +90,14 @@ class InputContract(_Frozen):
         return self.width if self.sizes else None
 
 
-class Head(_Frozen):
+class Head(FrozenModel):
     """Which reader turns the raw outputs into a prediction, and its options (documented per head)."""
 
     kind: str
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class Thresholds(_Frozen):
+class Thresholds(FrozenModel):
     """Defaults that a request may override."""
 
     min_score: float = Field(default=0.35, ge=0, le=1)
@@ -108,7 +107,7 @@ class Thresholds(_Frozen):
     )
 
 
-class Variant(_Frozen):
+class Variant(FrozenModel):
     """Another file of the same network in the bundle, faster on some machines, and what it costs."""
 
     precision: Literal["int8"] = "int8"
@@ -135,7 +134,7 @@ class Variant(_Frozen):
         return self.loses is not None and self.loses <= LOSS_MAX
 
 
-class Manifest(_Frozen):
+class Manifest(FrozenModel):
     """``model.json``."""
 
     format: Literal[1] = 1
@@ -155,11 +154,33 @@ class Manifest(_Frozen):
     variants: tuple[Variant, ...] = Field(
         default=(), max_length=1, description="Other files of the same network in the bundle."
     )
+    pipeline: Pipeline | None = Field(default=None, description="The stages; only of the task `pipeline`.")
     licence: str = Field(default="unknown", description="SPDX id, or 'unknown'.")
     origin: str = ""
     initialisation: str = ""
     metrics: dict[str, Any] = Field(default_factory=dict)
     created: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pipelines_have_no_network(cls, given: Any) -> Any:
+        """Labels of a pipeline are its verdicts; how a picture is fitted is said by the models it names."""
+        if not isinstance(given, dict) or given.get("task") != "pipeline":
+            return given
+        stages = given.get("pipeline")
+        names = Pipeline.model_validate(stages).names if stages is not None else ("none",)
+        own = {"labels": names, "input": {"width": 1, "height": 1}, "head": {"kind": "pipeline"}}
+        return {**given, **own}
+
+    @model_validator(mode="after")
+    def _stages_belong_to_pipelines(self) -> "Manifest":
+        if (self.task == "pipeline") != (self.pipeline is not None):
+            msg = "The task `pipeline` and the field `pipeline` belong together."
+            raise ValueError(msg)
+        if self.pipeline is not None and (self.sha256 or self.bytes or self.variants):
+            msg = "A pipeline has no weights of its own: no sha256, bytes or variants."
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _labels_are_unique_enough(self) -> "Manifest":
@@ -175,6 +196,8 @@ class Manifest(_Frozen):
             BadOption: The model does not offer this size; the message lists those that it offers.
         """
         contract = self.input
+        if self.pipeline is not None:
+            return self  # its first stage says which sizes there are
         if size is None or (size == contract.width == contract.height and contract.resize != "short_side"):
             return self
         if size in contract.sizes:
@@ -199,5 +222,5 @@ class Manifest(_Frozen):
 
     @property
     def digest(self) -> str:
-        """``sha256:<hex>``, the identity of the weights."""
-        return f"sha256:{self.sha256}"
+        """``sha256:<hex>``, the identity of the weights; of a pipeline, that of its stages' description."""
+        return f"sha256:{self.pipeline.sha256 if self.pipeline else self.sha256}"
