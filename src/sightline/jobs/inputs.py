@@ -1,0 +1,108 @@
+"""What a job of pictures says in its payload: who is to look, with which wishes, and at what.
+
+The page, HTTP and the command line write it; workers read it. Pictures and addresses are a list in a blob
+of its own, so that the row of a job of 10,000 pictures stays as small as any other.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from sightline.errors import BadOption
+from sightline.types import Ask
+
+PREDICT: Final = "predict"
+"""The kind of such a job."""
+LIST_TYPE: Final = "application/json"
+"""Media type of a list's blob."""
+VERSION: Final = 1
+"""Of the payload: a worker that is older than its server says so instead of guessing."""
+
+Type = Literal["pictures", "urls", "prefix", "files"]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Where the pictures are.
+
+    ``pictures``: blobs; ``list`` is the digest of a blob that holds ``[[digest, name], …]``.
+    ``urls``: ``list`` is the digest of a blob that holds ``["https://…", …]``.
+    ``prefix``: ``place`` is ``s3://bucket/folder/``; the worker lists it.
+    ``files``: ``place`` is a folder, zip or file of this machine; never from HTTP.
+    """
+
+    type: Type
+    list: str = ""
+    count: int = 0
+    """How many, where that is known when the job is submitted."""
+    place: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """What the payload holds."""
+        both = {"list": self.list, "count": self.count} if self.list else {"place": self.place}
+        return {"type": self.type, **both}
+
+
+@dataclass(frozen=True, slots=True)
+class PredictOrder:
+    """The payload of a `PREDICT` job."""
+
+    inputs: Inputs
+    model: str | None = None
+    ask: Ask = field(default_factory=Ask)
+
+    def to_json(self) -> dict[str, Any]:
+        """The payload."""
+        labels = sorted(self.ask.labels) if self.ask.labels is not None else None
+        return {
+            "version": VERSION,
+            "model": self.model,
+            "ask": {
+                "min_score": self.ask.min_score,
+                "max_results": self.ask.max_results,
+                "labels": labels,
+                "size": self.ask.size,
+            },
+            "inputs": self.inputs.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, payload: Mapping[str, Any]) -> "PredictOrder":
+        """Read a payload.
+
+        Raises:
+            BadOption: It was written by another version.
+        """
+        if payload.get("version") != VERSION:
+            raise BadOption(
+                f"The job's payload has version {payload.get('version')!r}, this worker reads {VERSION}.",
+                next_step="Run the same version of Sightline on server and workers, then try the job again.",
+            )
+        ask, inputs = payload["ask"], payload["inputs"]
+        labels = frozenset(ask["labels"]) if ask["labels"] is not None else None
+        return cls(
+            Inputs(inputs["type"], inputs.get("list", ""), inputs.get("count", 0), inputs.get("place", "")),
+            payload["model"],
+            Ask(ask["min_score"], ask["max_results"], labels, ask["size"]),
+        )
+
+
+def pictures_blob(pictures: Sequence[tuple[str, str]]) -> bytes:
+    """(digest, name) of each picture, as the blob of a list."""
+    return json.dumps([list(pair) for pair in pictures], separators=(",", ":")).encode()
+
+
+def urls_blob(urls: Sequence[str]) -> bytes:
+    """Addresses, as the blob of a list."""
+    return json.dumps(list(urls), separators=(",", ":")).encode()
+
+
+def read_pictures(data: bytes) -> list[tuple[str, str]]:
+    """What `pictures_blob` wrote."""
+    return [(str(digest), str(name)) for digest, name in json.loads(data)]
+
+
+def read_urls(data: bytes) -> list[str]:
+    """What `urls_blob` wrote."""
+    return [str(url) for url in json.loads(data)]
