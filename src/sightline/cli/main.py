@@ -9,6 +9,7 @@ _COMMANDS = {
     "predict": ("sightline.cli.predict", "Say what is in pictures."),
     "watch": ("sightline.cli.watch", "Watch cameras and videos."),
     "serve": ("sightline.cli.serve", "Serve the web page and the HTTP interface."),
+    "worker": ("sightline.cli.worker", "Work on jobs: many pictures, videos, evaluations."),
     "models": ("sightline.cli.models.group", "List, import, pull, measure and remove models."),
     "train": ("sightline.cli.train", "Train a model by a recipe."),
     "evaluate": ("sightline.cli.evaluate", "Measure a model on labelled pictures."),

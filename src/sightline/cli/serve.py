@@ -28,5 +28,7 @@ from sightline.settings import Settings
 def command(settings: Settings) -> None:
     """Serve the web page and the HTTP interface until Ctrl-C."""
     from sightline.web.serve import serve  # noqa: PLC0415 - the web server loads only when it is wanted
+    from sightline.worker.crew import Crew  # noqa: PLC0415
 
-    serve(settings)
+    with Crew(settings):
+        serve(settings)

@@ -33,8 +33,7 @@ from sightline.storage.job_kept import (
     JobState,
     Reaped,
 )
-from sightline.storage.kept import ME, Picture
-from sightline.storage.store import DATABASE, FOLDER
+from sightline.storage.kept import DATABASE, FOLDER, ME, Picture
 
 _TELL_S: Final = 0.5
 """Progress is told to those who watch no more often than this."""
@@ -252,7 +251,13 @@ class Ledger:
 
         Fairness: whoever has fewer jobs running goes first, then whoever was served longest ago.
         """
+        if job_id is None and not self.database.read(lambda it: claims.any_waiting(it, kinds)):
+            return None  # looking is cheaper than asking for the right to write
         return self.database.write(lambda it: claims.claim(it, self._terms, worker, kinds, job_id))
+
+    def attempt(self, job_id: str, fence: int) -> Claim | None:
+        """The claim that this fence belongs to, for a supervisor whose child died; ``None``: it was lost."""
+        return self.database.read(lambda it: claims.attempt(it, job_id, fence))
 
     def split(self, claim: Claim, kind: str, parts: Sequence[Mapping[str, Any]], *, total: int) -> None:
         """Turn the claimed job into parts of ``kind``, one for each payload; this attempt ends with it.

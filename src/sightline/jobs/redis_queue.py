@@ -107,12 +107,12 @@ class RedisQueue:
         if self._resting:
             time.sleep(min(timeout_s, _BLOCK_S))
             return None
-        blocked = max(0.05, min(timeout_s, _BLOCK_S))
+        blocked = max(0.05, min(timeout_s, _BLOCK_S)) if timeout_s > 0 else None
 
         def pop() -> str | None:
             with suppress(DequeueTimeout):
-                _, found = Queue.lpop([self._line.key], blocked, connection=self._redis)
-                return self._read(bytes(found).decode("utf-8", "replace"))
+                found = Queue.lpop([self._line.key], blocked, connection=self._redis)
+                return found and self._read(bytes(found[1]).decode("utf-8", "replace"))
             return None
 
         return self._try(pop)

@@ -81,6 +81,19 @@ def claim(
     return Claim(as_job(row), row.fence, worker)
 
 
+def any_waiting(connection: Connection, kinds: Sequence[str]) -> bool:
+    """Whether the line has anything for these kinds."""
+    some = select(jobs.c.number).where(_waits(jobs), jobs.c.kind.in_(kinds)).limit(1)
+    return connection.execute(some).one_or_none() is not None
+
+
+def attempt(connection: Connection, job_id: str, fence: int) -> Claim | None:
+    """A running row as the claim that this fence belongs to."""
+    mine = and_(jobs.c.id == job_id, jobs.c.fence == fence, jobs.c.state == "running")
+    row = connection.execute(select(*jobs.c, NOW).where(mine)).one_or_none()
+    return None if row is None else Claim(as_job(row), fence, row.worker or "")
+
+
 def _waits(table: FromClause) -> ColumnElement[bool]:
     return and_(table.c.state == "queued", table.c.ready <= clock())
 
@@ -183,8 +196,8 @@ def split(connection: Connection, terms: Terms, claim: Claim, plan: Plan) -> boo
     kind, parts, total = plan
     if not parts:
         return finish(connection, terms, claim, {"parts": 0})
-    ended = _change(connection, claim, lease_until=None, worker=None, parts=len(parts), total=total)
-    if not ended:
+    open_parts = {"parts": len(parts), "total": total, "fence": jobs.c.fence + 1}  # this attempt is over
+    if not _change(connection, claim, lease_until=None, worker=None, **open_parts):
         return False
     whole = claim.job
     rows = [

@@ -6,6 +6,10 @@ from typing import Any
 
 ME = "me"
 """The one owner of solo mode."""
+FOLDER = "results"
+"""Of the data folder: the database and the pictures."""
+DATABASE = "results.sqlite"
+"""In that folder, unless the setting ``database`` names another one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,8 @@ from sightline.settings import Settings
 from sightline.storage import records
 from sightline.storage.blobs import Blobs
 from sightline.storage.database import Database, storage_full
-from sightline.storage.kept import ME, Draft, Page, Picture, Record, Search
+from sightline.storage.kept import DATABASE, FOLDER, ME, Draft, Page, Picture, Record, Search
 
-FOLDER: Final = "results"
-"""Of the data folder: the database and the pictures."""
-DATABASE: Final = "results.sqlite"
 _DAY_S: Final = 86_400.0
 _ORPHAN_S: Final = 3_600.0
 """A blob file without a row that is younger may belong to a write that is under way."""
