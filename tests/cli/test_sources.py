@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightline.cli import archive, sources
+from sightline.cli import sources
 from sightline.errors import BadOption, FetchRefused, InputError, NotAPicture, NotFound, PictureTooLarge
 from sightline.settings import Settings
+from sightline.storage import archive
+from sightline.storage.folders import read_file
 
 
 def _names(*words: object, settings: Settings | None = None) -> list[str]:
@@ -89,7 +91,7 @@ def test_an_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(NotFound, match="Permission denied"):
-        sources._file(path, Settings())
+        read_file(path, 10)
 
 
 def test_files_over_the_limit(tmp_path: Path) -> None:

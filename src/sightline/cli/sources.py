@@ -4,8 +4,6 @@ Nothing is read here but names; each ``Picture`` reads its own bytes when its tu
 or broken one fails alone.
 """
 
-import glob
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -14,16 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 
-from sightline.cli.archive import is_zip, members
-from sightline.errors import FetchRefused, NotAPicture, NotFound, PictureTooLarge, SightlineError
+from sightline.errors import FetchRefused, NotAPicture, SightlineError
 from sightline.settings import Settings
+from sightline.storage.archive import Archive
+from sightline.storage.folders import MEBIBYTE, Found, at_most, find, holds_many, read_file
 
-SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".avif"}
-)
-"""What counts as a picture inside a folder or a zip; a file that is named on its own is always tried."""
-
-MEBIBYTE = 1 << 20
 _LOOK_UP_S = 0.2
 
 
@@ -40,11 +33,7 @@ def is_many(words: Sequence[str]) -> bool:
     """Whether these words can name more than one picture; decides between one JSON object and a list."""
     if len(words) != 1:
         return True
-    word = words[0]
-    if _is_address(word) or word == "-":
-        return False
-    path = Path(word)
-    return path.is_dir() or (not path.exists() and glob.has_magic(word)) or _is_archive(path)
+    return not is_address(words[0]) and words[0] != "-" and holds_many(words[0])
 
 
 def expand(
@@ -57,68 +46,31 @@ def expand(
     for word in words:
         if word == "-":
             yield _stdin(settings)
-        elif _is_address(word):
+        elif is_address(word):
             yield Picture(word, _place_of_address(word), partial(_fetch, word, settings, leave))
-        elif glob.has_magic(word) and not Path(word).exists():
-            yield from _globbed(word, settings)
         else:
-            yield from _path(Path(word), settings)
+            yield from _on_this_machine(word, int(settings.upload_max_mb * MEBIBYTE))
 
 
-def _is_address(word: str) -> bool:
+def is_address(word: str) -> bool:
+    """Whether the word names a picture on a server."""
     return word.lower().startswith(("http://", "https://"))
 
 
-def _is_archive(path: Path) -> bool:
-    return path.suffix.lower() not in SUFFIXES and is_zip(path)
+def _on_this_machine(word: str, most: int) -> Iterator[Picture]:
+    open_archives: dict[Path, Archive] = {}
 
+    def read(found: Found) -> bytes:
+        if found.error is not None:
+            raise found.error
+        if found.member is None:
+            return read_file(found.path, most)
+        return open_archives[found.path].read(found.member, most)
 
-def _globbed(word: str, settings: Settings) -> Iterator[Picture]:
-    found = sorted(glob.glob(word, recursive=True))  # noqa: PTH207 - the pattern may be absolute
-    if not found:
-        yield _failing(word, NotFound(f"No file matches {word}.", next_step="Check the pattern."))
-    for name in found:
-        if "**" in word and Path(name).is_dir():
-            continue  # what is in it is matched as well, and nobody wants it twice
-        yield from _path(Path(name), settings)
-
-
-def _path(path: Path, settings: Settings) -> Iterator[Picture]:
-    if path.is_dir():
-        yield from _folder(path, settings)
-    elif _is_archive(path):
-        yield from _zip(path, settings)
-    else:
-        yield Picture(str(path), PurePosixPath(path.name), partial(_file, path, settings))
-
-
-def _folder(folder: Path, settings: Settings) -> Iterator[Picture]:
-    empty = True
-    for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(root, name)
-            if not name.startswith(".") and path.suffix.lower() in SUFFIXES:
-                empty = False
-                place = PurePosixPath(path.relative_to(folder).as_posix())
-                yield Picture(str(path), place, partial(_file, path, settings))
-    if empty:
-        yield _failing(str(folder), NotFound(f"{folder} holds no pictures.", next_step=_KNOWN))
-
-
-def _zip(path: Path, settings: Settings) -> Iterator[Picture]:
-    try:
-        found = list(members(path, SUFFIXES, most=int(settings.upload_max_mb * MEBIBYTE)))
-    except SightlineError as error:
-        yield _failing(str(path), error)
-        return
-    if not found:
-        yield _failing(str(path), NotFound(f"{path} holds no pictures.", next_step=_KNOWN))
-    for member in found:
-        yield Picture(f"{path}/{member.name}", member.place, member.read)
-
-
-_KNOWN = f"Names that count as pictures end in {', '.join(sorted(SUFFIXES))}."
+    for found in find(word):
+        if found.member is not None and found.path not in open_archives:
+            open_archives[found.path] = Archive(found.path)
+        yield Picture(found.source, found.place, partial(read, found))
 
 
 def _failing(source: str, error: SightlineError) -> Picture:
@@ -126,21 +78,6 @@ def _failing(source: str, error: SightlineError) -> Picture:
         raise error
 
     return Picture(source, PurePosixPath("none"), read)
-
-
-def _file(path: Path, settings: Settings) -> bytes:
-    if not path.exists():
-        raise NotFound(f"There is no file {path}.", next_step="Check the name.")
-    if not path.is_file():
-        raise NotAPicture(f"{path} is not a regular file.")
-    most = int(settings.upload_max_mb * MEBIBYTE)
-    try:
-        with path.open("rb") as stream:
-            return _at_most(stream.read(most + 1), most, str(path))
-    except OSError as error:
-        raise NotFound(
-            f"{path} cannot be read: {error.strerror}.", next_step="Check who may read the file."
-        ) from error
 
 
 def _stdin(settings: Settings) -> Picture:
@@ -154,19 +91,10 @@ def _stdin(settings: Settings) -> Picture:
 
 def _standard_input(settings: Settings) -> bytes:
     most = int(settings.upload_max_mb * MEBIBYTE)
-    data = _at_most(sys.stdin.buffer.read(most + 1), most, "Standard input")
+    data = at_most(sys.stdin.buffer.read(most + 1), most, "Standard input")
     if not data:
         raise NotAPicture(
             "Standard input was empty.", next_step="Pipe a picture: `cat photo.jpg | sightline predict -`."
-        )
-    return data
-
-
-def _at_most(data: bytes, most: int, name: str) -> bytes:
-    if len(data) > most:
-        raise PictureTooLarge(
-            f"{name} is larger than {most / MEBIBYTE:g} MiB.",
-            next_step="Send a smaller copy, or raise upload_max_mb.",
         )
     return data
 

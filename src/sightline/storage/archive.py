@@ -1,0 +1,147 @@
+"""Pictures inside a zip, within the limits for archives: members, bytes out, ratio, regular files only."""
+
+import stat
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO, Final, Self
+
+from sightline.errors import BadOption, InputError, NotAPicture, NotFound, PictureTooLarge
+
+MEMBERS_MAX = 20_000
+BYTES_MAX = 2 << 30
+RATIO_MAX = 100
+_RATIO_FREE: Final = 10 << 20
+"""Archives that unpack to less than this may shrink as well as they like: flat BMP files do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One picture of an archive; ``place`` is made from its name and can never leave a folder."""
+
+    name: str
+    place: PurePosixPath
+    number: int
+    """Which entry of the archive it is, from 0; names may occur twice."""
+
+
+def is_zip(path: Path) -> bool:
+    """Whether the file says that it is a zip, by its name or its first bytes."""
+    if not path.is_file():
+        return False
+    if path.suffix.lower() == ".zip":
+        return True
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4) == b"PK\x03\x04"
+    except OSError:
+        return False
+
+
+class Archive:
+    """An open zip. Several threads may read from it at once."""
+
+    def __init__(self, file: Path | BinaryIO, name: str = "") -> None:
+        """Read the list of members and check it against the limits.
+
+        Args:
+            file: Where it lies, or itself, seekable; a file object is closed with the archive.
+            name: What messages call it; ``""``: its path.
+
+        Raises:
+            BadOption: The archive is broken, or over a limit.
+        """
+        self.name = name or str(file)
+        self._file = None if isinstance(file, Path) else file
+        try:
+            self._zip = zipfile.ZipFile(file)
+        except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+            raise BadOption(
+                f"{self.name} cannot be read as a zip: {error}.", next_step="Make the archive again."
+            ) from error
+        self._listed = self._zip.infolist()
+        try:
+            self._check(_size(file))
+        except BadOption:
+            self.close()
+            raise
+
+    def members(self, suffixes: frozenset[str]) -> list[Member]:
+        """The pictures among the members, sorted by name."""
+        found = []
+        for number, info in sorted(enumerate(self._listed), key=lambda pair: pair[1].filename):
+            place = _place(info.filename)
+            if place is not None and not info.is_dir() and place.suffix.lower() in suffixes:
+                found.append(Member(str(place), place, number))
+        return found
+
+    def read(self, number: int, most: int) -> bytes:
+        """One member, of at most ``most`` bytes.
+
+        Raises:
+            InputError: It is no regular file, damaged, encrypted or too large.
+            NotFound: There is no such member.
+        """
+        if not 0 <= number < len(self._listed):
+            raise NotFound(f"{self.name} has no member {number}.", next_step="Was the archive replaced?")
+        return _read(self._zip, self._listed[number], most)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._zip.close()
+        if self._file is not None:
+            self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _check(self, size: int) -> None:
+        total = sum(info.file_size for info in self._listed)
+        packed = max(1, size)
+        if len(self._listed) > MEMBERS_MAX:
+            reason = f"{len(self._listed)} members, and at most {MEMBERS_MAX} are read"
+        elif total > BYTES_MAX:
+            reason = f"{total} bytes when unpacked, and at most {BYTES_MAX} are read"
+        elif total > _RATIO_FREE and total > RATIO_MAX * packed:
+            reason = (
+                f"{total // packed} times its own size when unpacked, and at most {RATIO_MAX} times is read"
+            )
+        else:
+            return
+        raise BadOption(f"{self.name} has {reason}.", next_step="Split it into smaller archives.")
+
+
+def _size(file: Path | BinaryIO) -> int:
+    return file.stat().st_size if isinstance(file, Path) else file.seek(0, 2)
+
+
+def _place(name: str) -> PurePosixPath | None:
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in {"", ".", ".."}]
+    parts = [part.replace(":", "_").replace("\0", "_") for part in parts]
+    if not parts or parts[0] == "__MACOSX" or parts[-1].startswith("."):
+        return None
+    return PurePosixPath(*parts)
+
+
+def _read(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int) -> bytes:
+    name = info.filename
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind not in {0, stat.S_IFREG}:
+        raise NotAPicture(f"{name} in the archive is not a regular file.")
+    if info.flag_bits & 1:
+        raise NotAPicture(f"{name} in the archive is encrypted.", next_step="Unpack it yourself first.")
+    if info.file_size > most:
+        raise PictureTooLarge(f"{name} in the archive has {info.file_size} bytes; at most {most} are read.")
+    try:
+        with archive.open(info) as stream:
+            data = stream.read(most + 1)
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError, RuntimeError) as error:
+        raise NotAPicture(f"{name} in the archive is damaged: {error}.") from error
+    except Exception as error:  # zlib, bz2 and lzma each raise an error class of their own
+        raise InputError(f"{name} in the archive cannot be unpacked: {error}.") from error
+    if len(data) > most:
+        raise PictureTooLarge(f"{name} in the archive is larger than it says.")
+    return data
