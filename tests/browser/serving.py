@@ -45,10 +45,10 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
 
 
 @contextmanager
-def running_chromium() -> Iterator[Browser]:
+def running_chromium(*options: str) -> Iterator[Browser]:
     """Chromium without its sandbox: the tests may run as root in a container, and open our own pages only."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox", *options])
         try:
             yield browser
         finally:

@@ -71,14 +71,14 @@ async function call(path, options = {}) {
  * Sends one picture and gives the result's JSON. Upload progress needs XMLHttpRequest: fetch cannot tell it.
  *
  * @param {Blob} picture
- * @param {{name: string, model?: string, size?: number, store?: boolean, onProgress?: (share: number) => void, signal?: AbortSignal}} options
+ * @param {{name: string, model?: string, size?: number, min?: number, store?: boolean, onProgress?: (share: number) => void, signal?: AbortSignal}} options
  */
-export function predict(picture, { name, model, size, store = true, onProgress, signal }) {
+export function predict(picture, { name, model, size, min, store = true, onProgress, signal }) {
   const form = new FormData();
   form.append("image", picture, name);
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", predictPath(model, size, store));
+    request.open("POST", predictPath(model, size, store, min));
     request.setRequestHeader("Accept", "application/json");
     request.upload.onprogress = (event) => event.lengthComputable && onProgress?.(event.loaded / event.total);
     request.upload.onload = () => onProgress?.(1);
@@ -104,12 +104,38 @@ export function predictAddress(url, { model, size, signal }) {
   });
 }
 
-function predictPath(model, size, store) {
+function predictPath(model, size, store, min) {
   const query = new URLSearchParams();
   if (store) query.set("store", "true");
   if (model) query.set("model", model);
   if (size) query.set("size", size);
+  if (min !== undefined) query.set("min_score", min);
   return `/api/v1/predict?${query}`;
+}
+
+/** The picture with its drawing, made by the server as for a stored result; nothing is stored. */
+export async function drawnPicture(picture, { model, size, min }) {
+  const path = predictPath(model, size, false, min);
+  const response = await fetch(path, { method: "POST", headers: { Accept: "image/jpeg", "Content-Type": picture.type }, body: picture }).catch(() => {
+    throw networkProblem();
+  });
+  if (!response.ok) throw toProblem(response.status, await response.text());
+  return response.blob();
+}
+
+const LIVE = "/api/v1/live";
+
+/** A live connection, not yet open. */
+export const openLive = () => new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${LIVE}`);
+
+/** Why a live connection was refused, which browsers do not tell: the same address says it over HTTP. */
+export async function whyNoLive() {
+  try {
+    await call(LIVE, { cache: "no-store" });
+  } catch (problem) {
+    if (problem.code !== "upgrade_required") return problem;
+  }
+  return new Problem({ detail: t("camera.blocked"), nextStep: t("camera.blocked.next"), code: "no_websocket" });
 }
 
 export const resultPath = (id) => `/api/v1/results/${encodeURIComponent(id)}`;

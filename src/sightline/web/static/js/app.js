@@ -51,11 +51,12 @@ function bindGlobalKeys() {
   };
   bindKeys(
     "keys.everywhere",
-    { u: choose, "/": search, "?": toggleHelp, h: () => go("/history"), o: () => go("/models"), v: () => go("/") },
+    { u: choose, "/": search, "?": toggleHelp, h: () => go("/history"), o: () => go("/models"), v: () => go("/"), c: () => go("/camera") },
     [
       [["u"], "key.upload"],
       [["/"], "key.search"],
       [["v"], "key.look"],
+      [["c"], "key.camera"],
       [["h"], "key.history"],
       [["o"], "key.models"],
       [["?"], "key.help"],

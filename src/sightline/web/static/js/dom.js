@@ -27,6 +27,13 @@ function fill(element, props, children) {
 
 const ICONS = {
   look: "M4 9V5h4M16 5h4v4M20 15v4h-4M8 19H4v-4M12 9a3 3 0 1 1 0 6a3 3 0 0 1 0-6",
+  camera: "M3.5 7.5h4l1.5-2.5h6l1.5 2.5h4v11.5h-17zM12 9.7a3.4 3.4 0 1 1 0 6.8a3.4 3.4 0 0 1 0-6.8",
+  flip: "M5 9.5A7.5 7.5 0 0 1 18.6 8M19 4v4.5h-4.5M19 14.5A7.5 7.5 0 0 1 5.4 16M5 20v-4.5h4.5",
+  play: "M8 5.5v13l10.5-6.5z",
+  stop: "M7 7h10v10H7z",
+  bell: "M6.5 16.5V11a5.5 5.5 0 0 1 11 0v5.5l1.5 1.5H5zM10.5 20.5h3M12 3.5v2",
+  shield: "M12 3.5l7 2.8v5.2c0 4.3-3 7.4-7 9c-4-1.6-7-4.7-7-9V6.3zM8.8 11.8l2.3 2.3l4.2-4.4",
+  keep: "M6.5 4.5h11v15.5L12 16l-5.5 4z",
   history: "M12 7.5V12l3 2M4.5 12a7.5 7.5 0 1 0 2.3-5.4L4.5 8.8M4.5 4.8v4h4",
   models: "M12 3.5l8 4.2v8.6l-8 4.2l-8-4.2V7.7zM4 7.7l8 4.3l8-4.3M12 12v8.5",
   api: "M8.5 7L4 12l4.5 5M15.5 7L20 12l-4.5 5",
@@ -52,6 +59,18 @@ const ICONS = {
 /** One of our own line icons; decoration only, the control beside it carries the name. */
 export function icon(name) {
   return s("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" }, s("path", { d: ICONS[name] }));
+}
+
+const styles = new Map();
+
+/** A place's own style sheet, loaded when the place is first wanted; resolves also where it never arrives. */
+export function style(name) {
+  if (!styles.has(name)) {
+    const link = h("link", { rel: "stylesheet", href: `/static/css/${name}.css` });
+    styles.set(name, new Promise((resolve) => ["load", "error"].forEach((event) => link.addEventListener(event, resolve))));
+    document.head.append(link);
+  }
+  return styles.get(name);
 }
 
 /** Says something to people who listen instead of looking. */

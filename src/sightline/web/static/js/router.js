@@ -1,5 +1,6 @@
 /** Addresses to places, without reloading. A place is a module with `open(root, context)`. */
 
+import { style } from "./dom.js";
 import { problemBox } from "./parts/problem.js";
 import { t } from "./strings.js";
 
@@ -9,10 +10,17 @@ import { t } from "./strings.js";
  */
 export const PLACES = [
   { id: "look", path: "/", pattern: /^\/$/, icon: "look", load: () => import("./places/look.js") },
+  { id: "camera", path: "/camera", pattern: /^\/camera$/, icon: "camera", load: () => styled("camera", import("./places/camera.js")) },
   { id: "history", path: "/history", pattern: /^\/history$/, icon: "history", load: () => import("./places/history.js") },
   { id: "models", path: "/models", pattern: /^\/models$/, icon: "models", load: () => import("./places/models.js") },
   { id: "result", pattern: /^\/r\/(?<id>[^/]+)$/, load: () => import("./places/result.js") },
 ];
+/** A place that comes with a style sheet of its own waits for it, so that nothing jumps. */
+async function styled(name, module) {
+  await style(name);
+  return module;
+}
+
 const LOST = { id: "lost", load: () => import("./places/lost.js") };
 
 /** A broken escape is no reason for a blank page: the place says that there is nothing. */
