@@ -19,7 +19,7 @@ LIST_TYPE: Final = "application/json"
 VERSION: Final = 1
 """Of the payload: a worker that is older than its server says so instead of guessing."""
 
-Type = Literal["pictures", "urls", "prefix", "files"]
+Type = Literal["pictures", "archive", "urls", "prefix", "files"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,7 @@ class Inputs:
     """Where the pictures are.
 
     ``pictures``: blobs; ``list`` is the digest of a blob that holds ``[[digest, name], …]``.
+    ``archive``: ``list`` is the digest of the zip itself, ``place`` what it was called.
     ``urls``: ``list`` is the digest of a blob that holds ``["https://…", …]``.
     ``prefix``: ``place`` is ``s3://bucket/folder/``; the worker lists it.
     ``files``: ``place`` is a folder, zip or file of this machine; never from HTTP.
@@ -40,8 +41,10 @@ class Inputs:
 
     def to_json(self) -> dict[str, Any]:
         """What the payload holds."""
-        both = {"list": self.list, "count": self.count} if self.list else {"place": self.place}
-        return {"type": self.type, **both}
+        found: dict[str, Any] = {"type": self.type}
+        if self.list:
+            found |= {"list": self.list, "count": self.count}
+        return found | ({"place": self.place} if self.place else {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,25 @@ class Blobs:
             raise StorageFull(f"The picture could not be written: {error.strerror or error}.") from error
         return digest
 
+    def put_file(self, file: Path, digest: str) -> None:
+        """Keep a file of this machine whose digest is known, without reading it into memory; it is moved.
+
+        Raises:
+            StorageFull: The disk is at its reserve, or full.
+        """
+        path = self._path(digest)
+        try:
+            if self._local is None:
+                self._fs.put_file(str(file), path)
+                file.unlink()
+                return
+            target = Path(path)
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            file.replace(target)
+            _sync_folder(target.parent)
+        except OSError as error:
+            raise StorageFull(f"The file could not be kept: {error.strerror or error}.") from error
+
     def get(self, digest: str) -> bytes:
         """The bytes of a digest.
 
