@@ -137,3 +137,28 @@ def test_nanodet_with_prototypes(manifest: Make, half: Fit) -> None:
     assert got.detections.label.tolist() == [0]
     (mask,) = got.masks
     assert (mask.left, mask.top, mask.bits.shape) == (0, 0, (64, 32))
+
+
+def _two_cells(second: float) -> dict[str, np.ndarray]:
+    """Two cells that see one object, of scores 0.6 and ``second``; the stronger one draws the left half."""
+    bank = np.zeros((1, 2, 8, 8), np.float32)
+    bank[0, 0], bank[0, 1, :, 4:] = 1, 2
+    rows = np.zeros((1, 4, 7), np.float32)  # one score, four distances in strides, two coefficients
+    rows[0, 0] = [0.6, 0, 0, 2, 2, 1, -1]
+    rows[0, 1] = [second, 1, 0, 1, 2, 1, 2]
+    return {"r": rows, "p": bank}
+
+
+@pytest.mark.parametrize(("second", "width"), [(0.5, 64), (0.04, 32)])
+def test_cells_that_see_one_object_draw_its_outline_together(
+    manifest: Make, half: Fit, second: float, width: int
+) -> None:
+    options = {"strides": [16], "coefficients": 2, "bins": 1}
+    toy = manifest("nanodet_prototypes", "segment", options=options, labels=("a",))
+    for least in (0.55, 0.3, 0.01):  # the weaker cell has a voice below the threshold, too
+        got = heads.read(toy, _two_cells(second), half, Ask(min_score=least))
+        assert isinstance(got, Segments)
+        assert len(got.masks) == 1
+        assert got.masks[0].bits.shape[1] == width
+    alone = manifest("nanodet_prototypes", "segment", options=options | {"vote": 1.0}, labels=("a",))
+    assert read(alone, _two_cells(second), half).masks[0].bits.shape[1] == 32

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from sightline.errors import BadOption, ModelFailed, ModelRefused
 from sightline.manifest import Manifest
 from sightline.types import Ask, Fit, Int64, Seen, Segments
-from sightline.vision.heads import classify, grid, maskrcnn, ready, semantic
+from sightline.vision.heads import classify, grid, maskrcnn, prototypes, ready, semantic
 from sightline.vision.heads.reading import Need, Options, Outputs, Reader
 
 HEADS: dict[str, Reader] = {
@@ -25,8 +25,10 @@ HEADS: dict[str, Reader] = {
     "ultraface": Reader(ready.read_ultraface, ready.UltraFaceOptions, "detect"),
     "maskrcnn_torchvision": Reader(maskrcnn.read_torchvision, maskrcnn.MaskRcnnOptions, "segment"),
     "maskrcnn_zoo": Reader(maskrcnn.read_zoo, maskrcnn.MaskRcnnOptions, "segment"),
-    "prototypes": Reader(maskrcnn.read_prototypes, maskrcnn.PrototypeOptions, "segment"),
-    "nanodet_prototypes": Reader(maskrcnn.read_nanodet_prototypes, maskrcnn.NanoPrototypeOptions, "segment"),
+    "prototypes": Reader(prototypes.read_prototypes, prototypes.PrototypeOptions, "segment"),
+    "nanodet_prototypes": Reader(
+        prototypes.read_nanodet_prototypes, prototypes.NanoPrototypeOptions, "segment"
+    ),
     "deeplab": Reader(semantic.read_deeplab, semantic.DeepLabOptions, "segment"),
     "bodypix": Reader(semantic.read_bodypix, semantic.BodyPixOptions, "segment"),
 }

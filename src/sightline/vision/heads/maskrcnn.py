@@ -1,26 +1,17 @@
-"""Mask R-CNN (arXiv:1703.06870) in its two published ONNX forms, and masks from prototypes."""
+"""Mask R-CNN (arXiv:1703.06870) in its two published ONNX forms."""
 
 from collections.abc import Callable
 
 import numpy as np
 from pydantic import Field
 
-from sightline.types import Detections, Fit, Float32, Mask, Seen, Segments
+from sightline.types import Detections, Fit, Mask, Seen, Segments
 from sightline.vision import boxes, masks
-from sightline.vision.heads.grid import (
-    GridOptions,
-    NanoDetOptions,
-    choose_nanodet,
-    choose_yolox,
-    decode_nanodet,
-    decode_yolox,
-)
 from sightline.vision.heads.reading import (
     Need,
     Options,
     Outputs,
     expect,
-    finish,
     label_ids,
     passes,
     pick,
@@ -104,79 +95,3 @@ def original_extent(fit: Fit, xyxy: list[float]) -> masks.Extent:
     x1, x2 = ((x - fit.left) / fit.scale_x for x in xyxy[::2])
     y1, y2 = ((y - fit.top) / fit.scale_y for y in xyxy[1::2])
     return x1, y1, max(x2, x1 + 1e-3), max(y2, y1 + 1e-3)
-
-
-class PrototypeOptions(GridOptions):
-    """Options of prototype masks."""
-
-    coefficients: int = Field(
-        default=32, gt=0, le=256, description="Mask coefficients at the end of each row."
-    )
-
-
-def read_prototypes(outputs: Outputs, fit: Fit, need: Need, options: PrototypeOptions) -> Seen:
-    """YOLACT-like (arXiv:1904.02689): rows (cells, 5 + classes + k) and prototypes (k, h, w).
-
-    The first columns are those of the head ``yolox``. The mask's logit at a cell of the prototypes,
-    which tile the canvas, is the sum of prototypes weighted by the row's coefficients; a mask is
-    where it is above 0, inside the box.
-    """
-    rows, plain = _split(outputs, options)
-    picked, score, label = choose_yolox(plain, need, options)
-    xyxy = decode_yolox(plain, picked, fit, options)
-    found, kept = finish(xyxy, score, label, fit, need, agnostic=options.class_agnostic)
-    return _masked(outputs, rows[picked[kept]], found, fit, options) if need.masks else found
-
-
-class NanoPrototypeOptions(NanoDetOptions):
-    """Options of NanoDet-Plus with prototype masks."""
-
-    coefficients: int = Field(
-        default=32, gt=0, le=256, description="Mask coefficients at the end of each row."
-    )
-
-
-def read_nanodet_prototypes(outputs: Outputs, fit: Fit, need: Need, options: NanoPrototypeOptions) -> Seen:
-    """As ``prototypes``, the first columns being those of the head ``nanodet``."""
-    rows, plain = _split(outputs, options)
-    picked, score, label = choose_nanodet(plain, need, options)
-    xyxy = decode_nanodet(plain, picked, fit, options)
-    found, kept = finish(xyxy, score, label, fit, need, agnostic=options.class_agnostic)
-    return _masked(outputs, rows[picked[kept]], found, fit, options) if need.masks else found
-
-
-def _split(outputs: Outputs, options: PrototypeOptions | NanoPrototypeOptions) -> tuple[Float32, Float32]:
-    """The rows, and the same without the mask coefficients at their end."""
-    rows = expect(pick(outputs, options, "rows"), (None, None), "rows")
-    return rows, rows[:, : -options.coefficients]
-
-
-def _masked(
-    outputs: Outputs,
-    rows: Float32,
-    found: Detections,
-    fit: Fit,
-    options: PrototypeOptions | NanoPrototypeOptions,
-) -> Segments:
-    """``found`` with the masks that the coefficients at the end of its rows make of the prototypes."""
-    bank = expect(pick(outputs, options, "prototypes", 1), (options.coefficients, None, None), "prototypes")
-    bank, weights = np.asarray(bank, np.float32), np.asarray(rows[:, -options.coefficients :], np.float32)
-    cell = np.array([fit.canvas_width / bank.shape[2], fit.canvas_height / bank.shape[1]] * 2)
-    reach = np.array([bank.shape[2], bank.shape[1]] * 2)
-    windows = fit.to_canvas(found.xyxy) / cell + (
-        -1,
-        -1,
-        1,
-        1,
-    )  # one cell more: pixels at the edge look there
-    windows[:, :2], windows[:, 2:] = np.floor(windows[:, :2]), np.ceil(windows[:, 2:])
-    window = np.clip(windows, 0, reach).astype(np.intp)
-
-    def cut(position: int, region: masks.Region) -> Mask:
-        x1, y1, x2, y2 = window[position].tolist()
-        part = bank[:, y1:y2, x1:x2]
-        field = (weights[position] @ part.reshape(len(bank), -1)).reshape(part.shape[1:])
-        extent = original_extent(fit, (window[position] * cell).tolist())
-        return masks.paste(field, extent, region, 0.0, outside=None)
-
-    return Segments(found, cut_all(found, fit, cut))
