@@ -27,10 +27,6 @@ from sightline.types import Frame, UInt8
 from sightline.watching.shot import Shot
 from sightline.watching.source import Source
 
-OPEN_S: Final = 20.0
-"""Seconds that a source may take to give its first frame."""
-READ_S: Final = 15.0
-"""Seconds that any later frame may take."""
 _MEMORY_MB: Final = 1536
 """A 4K video with 16 reference frames takes 500 MB; the newest codecs keep more."""
 _GRACE_S: Final = 3.0
@@ -48,6 +44,16 @@ _RTSP: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a source may take."""
+
+    open_s: float = 20.0
+    """To be open."""
+    read_s: float = 15.0
+    """For any frame."""
+
+
+@dataclass(frozen=True, slots=True)
 class Clip:
     """What a source says about itself; zeros where it says nothing."""
 
@@ -55,6 +61,9 @@ class Clip:
     height: int = 0
     fps: float = 0.0
     frames: int = 0
+
+
+_PATIENCE: Final = Patience()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,7 @@ class Order:
     side_max: int
     pace_s: float = 0.0
     """Of files: seconds between two frames that are given; 0: all are."""
+    patience: Patience = _PATIENCE
 
 
 def need_video() -> None:
@@ -85,25 +95,29 @@ def need_video() -> None:
 class Capture:
     """A device, an RTSP camera or a video file that is open (see `sightline.watching.shot.Eye`)."""
 
-    def __init__(self, source: Source, settings: Settings, pace_s: float = 0.0) -> None:
+    def __init__(
+        self, source: Source, settings: Settings, pace_s: float = 0.0, patience: Patience = _PATIENCE
+    ) -> None:
         """Start the child; what it says about the source is known after `about` or the first `look`.
 
         Args:
             source: Anything but an address of the web.
             settings: For the limits of pictures.
             pace_s: Of files, seconds of the video between two frames that are given; 0: all are.
+            patience: How long it may take.
 
         Raises:
             ConfigError: OpenCV is not installed.
             NotAPicture: The file cannot be opened.
         """
         need_video()
-        self._source = source
+        self._source, self._patience = source, patience
         self._began = time.monotonic()
         self._clip: Clip | None = None
         files = [_opened(source)] if source.kind == "file" else []
         place = f"/proc/self/fd/{files[0]}" if files else source.full
-        order = Order(source.kind, place, int(settings.jpeg_max_mp * 1e6), settings.side_max, pace_s)
+        limits = (int(settings.jpeg_max_mp * 1e6), settings.side_max)
+        order = Order(source.kind, place, *limits, pace_s, patience)
         try:
             self._child = Stream(frames, order, memory_mb=_MEMORY_MB, spare=_SPARE[source.kind], files=files)
         finally:
@@ -117,7 +131,7 @@ class Capture:
             SightlineError: It cannot be opened.
         """
         if self._clip is None:
-            self._clip = Clip(*self._ask(OPEN_S + _GRACE_S))
+            self._clip = Clip(*self._ask(self._patience.open_s + _GRACE_S))
         return self._clip
 
     def look(self) -> Shot | None:
@@ -130,7 +144,7 @@ class Capture:
         """
         self.about()
         try:
-            pixels, index, time_s = self._ask(READ_S + _GRACE_S)
+            pixels, index, time_s = self._ask(self._patience.read_s + _GRACE_S)
         except Over:
             return None
         now = time.time()
@@ -198,8 +212,8 @@ def _open(cv2: Any, order: Order) -> Any:
     else:
         ways = [cv2.CAP_PROP_N_THREADS, 1]  # no thread may be started here
         if order.kind == "rtsp":
-            ways += [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(OPEN_S * 1e3)]
-            ways += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(READ_S * 1e3)]
+            ways += [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(order.patience.open_s * 1e3)]
+            ways += [cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(order.patience.read_s * 1e3)]
         capture = cv2.VideoCapture(order.place, cv2.CAP_FFMPEG, ways)
     if capture.isOpened():
         return capture

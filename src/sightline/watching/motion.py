@@ -33,6 +33,8 @@ class Rules:
     """Share under which the scene is quiet."""
     quiet: int = 2
     """Quiet pictures in a row that close it."""
+    light: float = 30.0
+    """Grey levels that the whole scene may change by; beyond that, something covers it or a lamp went on."""
     learn: float = 0.1
     """Weight of a new picture in the background."""
 
@@ -83,5 +85,6 @@ class MotionGate:
         return Motion(open=self._open, share=share)
 
     def _share(self, difference: Float32) -> float:
-        difference -= np.median(difference)  # a cloud, a lamp, the camera's own exposure
+        light = np.median(difference)  # a cloud, the camera's own exposure
+        difference -= np.clip(light, -self._rules.light, self._rules.light)
         return float(np.mean(np.abs(difference) > self._rules.level))
