@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import ssl
 import subprocess
 import sys
 import threading
@@ -24,6 +25,11 @@ _START = (
 _START += "serve(load_settings(json.loads(sys.argv[1]), environment={}))"
 
 
+_ANYONE = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+_ANYONE.check_hostname = False
+_ANYONE.verify_mode = ssl.CERT_NONE
+
+
 @dataclass
 class Server:
     """A running `sightline serve`."""
@@ -41,7 +47,7 @@ class Server:
     @property
     def link(self) -> str:
         """The printed address."""
-        found = re.search(r"http://\S+", "".join(self.lines))
+        found = re.search(r"https?://\S+", "".join(self.lines))
         assert found, self.log
         return found[0]
 
@@ -91,7 +97,7 @@ def start(data: Path, **options: Any) -> Server:
     until = time.monotonic() + 30
     while time.monotonic() < until:
         assert process.poll() is None, "".join(server.log)
-        if "http://" in "".join(server.lines) and _ready(server):
+        if "://" in "".join(server.lines) and _ready(server):
             return server
         time.sleep(0.02)
     process.kill()
@@ -100,7 +106,8 @@ def start(data: Path, **options: Any) -> Server:
 
 def _ready(server: Server) -> bool:
     try:
-        return httpx.get(f"{server.url}/health/ready", timeout=5).status_code == 200
+        # Whether its certificate is the right one is for the tests of certificates to say.
+        return httpx.get(f"{server.url}/health/ready", timeout=5, verify=_ANYONE).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from starlette.types import Scope
 
-from sightline.web.gate import SECURITY_HEADERS
+from sightline.web.gate import security_headers
 from sightline.web.problems import MEDIA_TYPE, problem_of
 from sightline.web.services import ARRIVED, Services, new_request_id
 
@@ -30,7 +30,7 @@ class Door:
         head = f"HTTP/1.1 {problem.status} Service Unavailable\r\ncontent-type: {MEDIA_TYPE}\r\n"
         head += f"content-length: {len(problem.data)}\r\nx-request-id: {_ID}\r\n"
         head += "".join(f"{name}: {value}\r\n" for name, value in problem.headers.items())
-        safe = b"".join(b"%b: %b\r\n" % pair for pair in SECURITY_HEADERS)
+        safe = b"".join(b"%b: %b\r\n" % pair for pair in security_headers(services))
         self._head, self._body = head.encode() + safe, b"\r\n" + problem.data
         self._told = float("-inf")
         self._untold = 0

@@ -30,8 +30,15 @@ SECURITY_HEADERS: Final = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
 )
+_INSIST: Final = (b"strict-transport-security", b"max-age=31536000")
+"""HSTS, RFC 6797. Never with a certificate that was made here: nobody could pass the warning then."""
 _DRAIN_S: Final = 1.0
 _ALWAYS: Final = frozenset({"/health/live", "/health/ready"})
+
+
+def security_headers(services: Services) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers of every answer."""
+    return (*SECURITY_HEADERS, _INSIST) if services.own_certificate else SECURITY_HEADERS
 
 
 class Gate:
@@ -93,7 +100,7 @@ class _Visit:
             headers.append((b"x-request-id", self.id.encode()))
             if self._services.phase == "stopping":
                 headers.append((b"connection", b"close"))
-            headers.extend(SECURITY_HEADERS)
+            headers.extend(security_headers(self._services))
             message = {**message, "headers": headers}
         await self._send(message)
 

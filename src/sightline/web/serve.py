@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Final
 
@@ -18,11 +18,12 @@ from sightline.runtime.allocator import share_heaps
 from sightline.settings import Settings
 from sightline.web.app import create_app
 from sightline.web.door import Door
+from sightline.web.greeting import greeting
 from sightline.web.journal import Journal, JournalHandler
-from sightline.web.keys import load_secret, needs_key
 from sightline.web.lives import MESSAGE_MB
 from sightline.web.protocol import PatientSocket, protocol_of
 from sightline.web.services import Services
+from sightline.web.tls import identity
 
 _BACKLOG: Final = 1024
 _KEEP_ALIVE_S: Final = 75
@@ -33,20 +34,27 @@ _ANSWERING_S: Final = 0.3
 """After a stop signal the door stays open so long at least, so that probes see the 503."""
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, draw: Callable[[str], str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT; returns when everything that had begun is answered.
 
+    Args:
+        settings: All of them.
+        draw: Makes a picture of a link that phones can read, for terminals.
+
     Raises:
-        ConfigError: The address cannot be bound, or the data folder's secret is weak.
+        ConfigError: The address cannot be bound, the data folder's secret is weak, or the certificate is
+            unusable.
     """
     sys.setswitchinterval(_SWITCH_S)
     share_heaps()
+    shown = identity(settings)
     listener = _bind(settings)
     journal = Journal()
     logging.basicConfig(handlers=[JournalHandler(journal)], level=logging.WARNING, force=True)
     with contextlib.closing(listener):
         app = create_app(settings, journal=journal)
         services: Services = app.state.services
+        services.own_certificate = shown is not None and shown.own
         config = uvicorn.Config(
             app,
             http=protocol_of(settings.receive_s, Door(services)),
@@ -54,6 +62,7 @@ def serve(settings: Settings) -> None:
             ws=PatientSocket,
             ws_max_size=int(min(settings.upload_max_mb, MESSAGE_MB) * 1024 * 1024),
             ws_per_message_deflate=False,  # a picture is compressed already, and a bomb could hide in it
+            ssl_context_factory=(lambda _config, _default: shown.context) if shown else None,
             lifespan="on",
             log_config=None,
             access_log=False,
@@ -62,7 +71,8 @@ def serve(settings: Settings) -> None:
             timeout_keep_alive=_KEEP_ALIVE_S,
             timeout_graceful_shutdown=max(1, round(settings.stop_s)),
         )
-        _Server(config, services, _announcement(settings, listener)).run([listener])
+        words = greeting(settings, listener.getsockname()[:2], shown, draw)
+        _Server(config, services, words).run([listener])
 
 
 class _Server(uvicorn.Server):
@@ -128,13 +138,3 @@ def _bind(settings: Settings) -> socket.socket:
         ) from error
     listener.setblocking(False)  # noqa: FBT003 - the standard library's name for it
     return listener
-
-
-def _announcement(settings: Settings, listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    shown = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)  # noqa: S104
-    address = f"http://[{shown}]:{port}/" if ":" in shown else f"http://{shown}:{port}/"
-    if not needs_key(settings):
-        return f"Sightline is at {address}"
-    link = f"{address}?key={load_secret(settings.data_path)}"
-    return f"Sightline is at {link}\nWhoever has this link may use the server."

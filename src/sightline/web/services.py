@@ -22,6 +22,7 @@ from sightline.web.lives import Lives
 from sightline.web.metrics import Metrics
 
 if TYPE_CHECKING:
+    from sightline.jobs.ledger import Ledger
     from sightline.serving.road import Road
     from sightline.storage.store import Store
 
@@ -54,16 +55,21 @@ class Services:
     journal: Journal = field(default_factory=Journal)
     metrics: Metrics = field(default_factory=Metrics)
     phase: Literal["starting", "ready", "stopping"] = "starting"
+    own_certificate: bool = False
+    """Whether https is spoken with a certificate that browsers know: they are told to insist on it then."""
     running: int = 0
     arriving: int = 0
     """Predictions whose bodies are there and that will be on the road in a moment."""
     lives: Lives = field(default_factory=Lives)
     fetching: int = 0
     """Addresses that are being fetched or wait for it."""
+    streams: int = 0
+    """Connections that are told what happens to jobs."""
     held: int = 0
     """Bytes of request bodies in memory."""
     _road: "Road | None" = None
     _store: "Store | None" = None
+    _ledger: "Ledger | None" = None
     _opening: threading.Lock = field(default_factory=threading.Lock)
     _workers: ThreadPoolExecutor | None = None
     _width: int = 0
@@ -91,6 +97,16 @@ class Services:
             return self._store
 
     @property
+    def ledger(self) -> "Ledger":
+        """The jobs, opened when they are first wanted."""
+        with self._opening:
+            if self._ledger is None:
+                from sightline.jobs.ledger import Ledger  # noqa: PLC0415 - loads the database's library
+
+                self._ledger = Ledger.open(self.settings)
+            return self._ledger
+
+    @property
     def has_results(self) -> bool:
         """Whether anything was ever stored."""
         return (self.settings.data_path / "results").is_dir()
@@ -108,8 +124,9 @@ class Services:
                 executor.shutdown(wait=True, cancel_futures=True)
         road, self._road = self._road, None
         self._workers = self._waiters = None
-        if self._store is not None:
-            self._store.close()
+        for opened in (self._store, self._ledger):
+            if opened is not None:
+                opened.close()
         return road
 
     @property
