@@ -85,6 +85,10 @@ class Settings:
         "", "Your own certificate for https, PEM with the whole chain. Empty: one is made by `serve --tls`."
     )
     tls_key: str = _setting("", "The key of `tls_cert`, PEM without a password.")
+    mail_server: str = _setting(
+        "", "Where rules send e-mail from: `smtps://user:password@host` or `smtp://host:25`. Empty: no e-mail."
+    )
+    mail_from: str = _setting("", "Sender of that e-mail.")
     catalogue: str = _setting(
         "", "A catalogue file for `models pull`, instead of the one that ships with Sightline."
     )
@@ -111,6 +115,12 @@ class Settings:
     job_days: float = _setting(7.0, "Days that a job that has ended is kept with its results. 0: for ever.")
     jobs_max: int = _setting(1000, "Most jobs that may wait; more are refused with 503.")
     job_shard: int = _setting(64, "Pictures in one part of a large job.")
+    job_prefixes: str = _setting(
+        "",
+        "Prefixes of object stores that jobs may read, comma separated: `s3://photos/2026/`. Empty: none.",
+    )
+    job_upload_mb: float = _setting(2048.0, "Largest form with pictures, or a zip of them, for a job.")
+    job_pictures_max: int = _setting(20_000, "Most pictures or addresses in one job that came over HTTP.")
     lease_s: float = _setting(
         20.0, "Seconds after which a job whose worker gives no sign of life is given to another one."
     )
@@ -241,7 +251,7 @@ def _coerce(name: str, value: Any, where: str) -> Any:
     return converted
 
 
-_JOBS = ("job_attempts", "jobs_max", "job_shard", "lease_s")
+_JOBS = ("job_attempts", "jobs_max", "job_shard", "lease_s", "job_upload_mb", "job_pictures_max")
 
 
 def _truth(value: Any) -> bool:

@@ -30,7 +30,8 @@ class Inputs:
     ``archive``: ``list`` is the digest of the zip itself, ``place`` what it was called.
     ``urls``: ``list`` is the digest of a blob that holds ``["https://…", …]``.
     ``prefix``: ``place`` is ``s3://bucket/folder/``; the worker lists it.
-    ``files``: ``place`` is a folder, zip or file of this machine; never from HTTP.
+    ``files``: ``list`` is the digest of a blob that holds ``["word", …]``: files, folders, globs and zips of
+    this machine, addresses and prefixes. Never from HTTP.
     """
 
     type: Type

@@ -13,7 +13,7 @@ import shutil
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import fsspec
 
@@ -99,6 +99,18 @@ class Blobs:
             return bytes(self._fs.cat_file(self._path(digest)))
         except FileNotFoundError as error:
             raise NotFound("The stored picture is gone.", next_step="Send the picture again.") from error
+
+    def copy_into(self, digest: str, file: BinaryIO) -> None:
+        """Write the bytes of a digest to an open file, piece by piece.
+
+        Raises:
+            NotFound: Nothing is kept under it.
+        """
+        try:
+            with self._fs.open(self._path(digest), "rb") as source:
+                shutil.copyfileobj(source, file, _MB)
+        except FileNotFoundError as error:
+            raise NotFound("The stored file is gone.", next_step="Send it again.") from error
 
     def delete(self, digest: str) -> None:
         """Forget a digest; one that is gone already is fine."""

@@ -1,0 +1,200 @@
+"""Looking at the pictures of a job: the whole is split into parts, and each part is worked off on the road.
+
+Several pictures are on the road at once; what became of them is written in batches, so that neither the
+memory nor the database feels how many there are. A picture that fails is an item that failed, nothing more.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
+from weakref import WeakKeyDictionary
+
+from sightline.errors import DeadlineExceeded, InputError, SightlineError
+from sightline.formats import native
+from sightline.jobs.inputs import PREDICT, PredictOrder
+from sightline.jobs.keeping import keep_all
+from sightline.jobs.pictures import Entry, Pictures, words_of
+from sightline.jobs.stops import Cancelled, Lost
+from sightline.registry import Bundle
+from sightline.serving.keeping import THUMBNAIL_SIDE
+from sightline.serving.parallel import in_order
+from sightline.storage.job_kept import Claim, Item
+from sightline.storage.kept import Picture
+from sightline.vision import heads
+from sightline.worker.desk import Desk
+
+PART: Final = f"{PREDICT}.part"
+"""The kind of a part of a large job."""
+_BATCH: Final = 32
+_BATCH_S: Final = 0.7
+"""Items are written when there are so many, or the first of them has waited so long."""
+_DEADLINE_S: Final = 120.0
+"""Of one picture on the road: nobody waits for it at the other end of a line."""
+_ANY: Final = "application/octet-stream"
+"""Of pictures as strangers sent them: never shown as they are."""
+
+_readers: WeakKeyDictionary[Desk, Pictures] = WeakKeyDictionary()
+"""Archives stay open from one part of a job to the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What became of one picture."""
+
+    body: Mapping[str, Any] | None = None
+    """The result's JSON."""
+    thumbnail: bytes = b""
+    fetched: bytes = b""
+    """The picture itself, where it could not be had again."""
+    error: SightlineError | None = None
+
+
+def predict(desk: Desk, claim: Claim) -> Mapping[str, Any] | None:
+    """A whole job: list the pictures, then make parts of them, or look at once where they are few.
+
+    Raises:
+        SightlineError: The model or the order is off; no picture was looked at.
+    """
+    order = PredictOrder.from_json(claim.job.payload)
+    bundle = _model(desk, order)
+    with _reader(desk) as reader:
+        entries = reader.listed(order.inputs, lambda: desk.check(claim))
+    shard = desk.settings.job_shard
+    if len(entries) <= shard and order.inputs.type in (
+        "pictures",
+        "archive",
+        "urls",
+    ):  # the list is the same next time
+        desk.ledger.progress(claim, 0, len(entries))
+        _look_at(desk, claim, _Part(bundle, order, 0, entries))
+        return {"parts": 1}
+    order = replace(order, model=bundle.reference)  # all parts by the same version
+    parts = [
+        order.to_json()
+        | {"first": first, "pictures": [it.to_json() for it in entries[first : first + shard]]}
+        for first in range(0, len(entries), shard)
+    ]
+    desk.ledger.split(claim, PART, parts, total=len(entries))
+    return None
+
+
+def predict_part(desk: Desk, claim: Claim) -> Mapping[str, Any] | None:
+    """A part of a large job."""
+    payload = claim.job.payload
+    order = PredictOrder.from_json(payload)
+    entries = [Entry.from_json(row) for row in payload["pictures"]]
+    _look_at(desk, claim, _Part(_model(desk, order), order, payload["first"], entries))
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    bundle: Bundle
+    order: PredictOrder
+    first: int
+    entries: list[Entry]
+
+
+def _model(desk: Desk, order: PredictOrder) -> Bundle:
+    """The model, loaded: what is off with it or the wishes is said before any picture is touched."""
+    bundle = desk.road.registry.resolve(order.model or desk.settings.model or None)
+    bundle.manifest.at(order.ask.size)
+    heads.need(bundle.manifest, order.ask)
+    desk.road.load(bundle.reference)
+    return bundle
+
+
+@contextmanager
+def _reader(desk: Desk) -> Iterator[Pictures]:
+    reader = _readers.get(desk)
+    if reader is None:
+        reader = _readers[desk] = Pictures(desk.settings, desk.ledger.blobs)
+    try:
+        yield reader
+    finally:
+        reader.trim()
+
+
+def _look_at(desk: Desk, claim: Claim, part: _Part) -> None:
+    done = desk.ledger.done_indexes(claim, part.first, len(part.entries))
+    todo = [pair for pair in enumerate(part.entries, part.first) if pair[0] not in done]
+    threads = min(desk.settings.decoder_count + 2, desk.settings.waiting_max)
+    with _reader(desk) as reader, _Book(desk, claim) as book:
+
+        def look(pair: tuple[int, Entry]) -> _Seen:
+            return _seen(desk, part, reader, pair[1])
+
+        for (index, entry), seen in in_order(todo, look, threads=threads):
+            book.add(index, entry, seen)
+            desk.check(claim)
+
+
+def _seen(desk: Desk, part: _Part, reader: Pictures, entry: Entry) -> _Seen:
+    """One picture. Its own faults are part of the answer; those of the model end the attempt."""
+    try:
+        data = reader.read(entry)
+    except SightlineError as error:
+        return _Seen(error=error)
+    fetched = data if entry.kind == "url" else b""
+    road, ask = desk.road, part.order.ask
+    try:
+        result = road.predict(
+            data, source=entry.source, model=part.bundle.reference, ask=ask, deadline_s=_DEADLINE_S
+        )
+        thumbnail = road.decoder.thumbnail(data, THUMBNAIL_SIDE)
+    except (InputError, DeadlineExceeded) as error:
+        return _Seen(error=error)
+    return _Seen(native.to_json(result), thumbnail, fetched)
+
+
+class _Book:
+    """Collects items and writes them in batches; what is left is written when it closes."""
+
+    def __init__(self, desk: Desk, claim: Claim) -> None:
+        self._desk, self._claim = desk, claim
+        self._rows: list[tuple[int, Entry, _Seen]] = []
+        self._since = time.monotonic()
+        self._disk = ThreadPoolExecutor(4, thread_name_prefix="disk")
+
+    def add(self, index: int, entry: Entry, seen: _Seen) -> None:
+        """Take one; write when there are enough."""
+        if not self._rows:
+            self._since = time.monotonic()
+        self._rows.append((index, entry, seen))
+        if len(self._rows) >= _BATCH or time.monotonic() - self._since >= _BATCH_S:
+            self.write()
+
+    def write(self) -> None:
+        """Write all that was collected."""
+        rows, self._rows = self._rows, []
+        files = [
+            Picture(data, kind)
+            for _, _, seen in rows
+            for data, kind in ((seen.thumbnail, "image/jpeg"), (seen.fetched, _ANY))
+            if data
+        ]
+        digests = iter(keep_all(self._desk.ledger, files, self._disk))
+        items = [self._item(row, digests) for row in rows]
+        self._desk.ledger.put_items(self._claim, items)
+
+    def _item(self, row: tuple[int, Entry, _Seen], digests: Iterator[str]) -> Item:
+        index, entry, seen = row
+        thumbnail = next(digests) if seen.thumbnail else None
+        image = next(digests) if seen.fetched else entry.digest
+        root = self._claim.root
+        if seen.error is not None:
+            return Item(root, index, entry.source, "failed", error=words_of(seen.error), image=image)
+        return Item(root, index, entry.source, "done", seen.body, thumbnail=thumbnail, image=image)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None or not issubclass(kind, Lost | Cancelled):
+                self.write()
+        finally:
+            self._disk.shutdown()
