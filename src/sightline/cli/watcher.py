@@ -1,5 +1,6 @@
 """The work of ``sightline watch``: a thread for each source, one voice for all of them."""
 
+import errno
 import signal
 import sys
 import threading
@@ -94,7 +95,7 @@ def _run(watchers: Sequence[Watcher], voice: "_Voice") -> None:
             for thread in threads:
                 thread.join(2 * _LOOK_UP_S)
     if voice.gone:
-        raise BrokenPipeError
+        raise BrokenPipeError(errno.EPIPE, "Nobody reads the answers any more.")
 
 
 class _Voice:
@@ -110,6 +111,8 @@ class _Voice:
         """Nobody reads standard output any more."""
 
     def tell(self, event: Event) -> None:
+        if self.gone:
+            return
         match event:
             case Seen():
                 self._answer(event)
