@@ -86,7 +86,7 @@ class Settings:
     )
     tls_key: str = _setting("", "The key of `tls_cert`, PEM without a password.")
     mail_server: str = _setting(
-        "", "Where rules send e-mail from: `smtps://user:password@host` or `smtp://host:25`. Empty: no e-mail."
+        "", "Server for e-mail of rules: `smtps://user:password@host` or `smtp://host:25`. Empty: none."
     )
     mail_from: str = _setting("", "Sender of that e-mail.")
     catalogue: str = _setting(

@@ -1,7 +1,9 @@
 """``sightline config``."""
 
 import json
+import re
 from dataclasses import asdict
+from typing import Any
 
 import click
 
@@ -21,7 +23,7 @@ def command(ctx: click.Context, settings: Settings, as_json: bool, changed: bool
     Later sources win: default, sightline.toml, SIGHTLINE_* in the environment, flags.
     """
     came_from = origins(ctx.meta[OVERRIDES], file=ctx.meta[CONFIG_FILE])
-    values = asdict(settings)
+    values = {name: _masked(value) for name, value in asdict(settings).items()}
     shown = [name for name in values if not changed or came_from[name] != "default"]
     if as_json:
         click.echo(
@@ -31,3 +33,8 @@ def command(ctx: click.Context, settings: Settings, as_json: bool, changed: bool
     rows = [[name, clean(str(values[name])) or "(empty)", came_from[name]] for name in shown]
     click.echo(columns([["setting", "value", "from"], *rows]))
     click.echo(f"\nData folder: {clean(str(settings.data_path))}")
+
+
+def _masked(value: Any) -> Any:
+    """Addresses may hold a password, which is nothing to show or to paste into a report."""
+    return re.sub(r"(://[^:/@\s]*:)[^@/\s]+@", r"\1***@", value) if isinstance(value, str) else value

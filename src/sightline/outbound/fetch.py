@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from sightline.errors import FetchRefused
 from sightline.outbound.address import Target, allow_list, check_port, is_listed, join, parse
-from sightline.outbound.wire import Deadline, Resolver, get, resolve, system_resolver
+from sightline.outbound.wire import Deadline, Resolver, resolve, send, system_resolver
 from sightline.settings import Settings
 
 REDIRECTS_MAX = 3
@@ -51,7 +51,7 @@ class Stream:
             FetchRefused: The connection broke, became too slow, or ended early.
         """
         got = 0
-        with _in_words(self.url):
+        with in_words(self.url):
             while chunk := self._response.read1(_CHUNK):
                 got += len(chunk)
                 yield chunk
@@ -147,13 +147,13 @@ def _ask(
     private = is_listed(target, allowed)
     if not private:
         check_port(target)
-    with _in_words(target.url):
+    with in_words(target.url):
         addresses = resolve(target, resolver, deadline, private=private)
-        return get(target, addresses, headers, deadline)
+        return send(target, addresses, headers, deadline)
 
 
 @contextlib.contextmanager
-def _in_words(url: str) -> Iterator[None]:
+def in_words(url: str) -> Iterator[None]:
     """Every way a connection can fail -> one kind of error with a sentence."""
     host = url.split("/")[2]
     try:

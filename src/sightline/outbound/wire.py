@@ -72,13 +72,19 @@ class _Socket:
         return io.BufferedReader(_Reader(self._sock, self._deadline), 65536)
 
     def close(self) -> None:
-        """Do nothing: http.client calls it before the body is read; the caller of `get` closes the socket."""
+        """Do nothing: http.client calls it before the body is read; who called `send` closes the socket."""
 
 
-def get(
-    target: Target, addresses: list[Address], headers: Mapping[str, str], deadline: Deadline
+def send(
+    target: Target,
+    addresses: list[Address],
+    headers: Mapping[str, str],
+    deadline: Deadline,
+    body: bytes | None = None,
 ) -> tuple[socket.socket, http.client.HTTPResponse]:
-    """Send one GET to one of the addresses; the body is not read yet. The caller closes both.
+    """Send one GET, or a POST of ``body``, to one of the addresses. The caller closes both.
+
+    The body of the answer is not read yet.
 
     Raises:
         OSError, http.client.HTTPException: The connection or the answer failed.
@@ -87,7 +93,9 @@ def get(
     sock = _connect(target, addresses, deadline)
     connection.sock = _Socket(sock, deadline)
     try:
-        connection.putrequest("GET", target.path, skip_host=True, skip_accept_encoding=True)
+        connection.putrequest(
+            "GET" if body is None else "POST", target.path, skip_host=True, skip_accept_encoding=True
+        )
         fixed = {
             "Host": target.authority,
             "Accept-Encoding": "identity",
@@ -96,7 +104,9 @@ def get(
         }
         for name, value in {**fixed, **headers}.items():
             connection.putheader(name, value)
-        connection.endheaders()
+        if body is not None:
+            connection.putheader("Content-Length", str(len(body)))
+        connection.endheaders(body)
         return sock, connection.getresponse()
     except BaseException:
         sock.close()

@@ -2,8 +2,8 @@
 
 import json
 import secrets
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, Select, and_, delete, insert, or_, select, update
@@ -17,6 +17,27 @@ RULES_MAX: Final = 200
 KEPT_MAX: Final = 2000
 """Ended deliveries that are kept of one owner; the oldest give way."""
 _ANSWER_MAX: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How an attempt ended, and how long to wait for the next one."""
+
+    state: DeliveryState
+    status: int | None
+    answer: str
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which deliveries; ``before`` is the id of the last one of the page before."""
+
+    owner: str
+    rule: str = ""
+    kinds: tuple[str, ...] = ()
+    before: str = ""
+    limit: int = 50
 
 
 def add(connection: Connection, rule: Rule) -> Rule:
@@ -137,27 +158,19 @@ def claim(connection: Connection, *, lease_s: float) -> tuple[Delivery, Action, 
     return _delivery(row), _action(json.loads(row.action)), str(row.secret)
 
 
-def finish(
-    connection: Connection,
-    one: Delivery,
-    state: DeliveryState,
-    *,
-    status: int | None,
-    answer: str,
-    wait_s: float,
-) -> bool:
+def finish(connection: Connection, one: Delivery, ended: Ended) -> bool:
     """Write down how an attempt ended; false if it was no longer this attempt's to say."""
-    ended = state in ("delivered", "failed")
+    over = ended.state in ("delivered", "failed")
     done = connection.execute(
         update(deliveries)
         .where(deliveries.c.id == one.id, deliveries.c.token == one.token, deliveries.c.state == "sending")
         .values(
-            state=state,
-            status=status,
-            answer=answer[:_ANSWER_MAX],
-            due=clock() + wait_s,
+            state=ended.state,
+            status=ended.status,
+            answer=ended.answer.replace("\x00", " ")[:_ANSWER_MAX],
+            due=clock() + ended.wait_s,
             lease_until=None,
-            finished=clock() if ended else None,
+            finished=clock() if over else None,
         )
     )
     return done.rowcount == 1
@@ -180,33 +193,22 @@ def again(connection: Connection, owner: str, delivery_id: str) -> None:
         )
 
 
-def page(
-    connection: Connection,
-    owner: str,
-    *,
-    rule: str = "",
-    kinds: Sequence[str] = (),
-    before: str = "",
-    limit: int = 50,
-) -> tuple[Delivery, ...]:
-    """Deliveries, the newest first; ``before``: the id of the last one of the page before."""
-    query: Select[Any] = select(deliveries).where(deliveries.c.owner == owner)
-    if rule:
-        query = query.where(deliveries.c.rule == rule)
-    if kinds:
-        query = query.where(deliveries.c.kind.in_(kinds))
-    if before:
-        mark = connection.execute(
-            select(deliveries.c.created).where(deliveries.c.id == before)
-        ).scalar_one_or_none()
+def page(connection: Connection, wanted: Wanted) -> tuple[Delivery, ...]:
+    """Deliveries, the newest first."""
+    query: Select[Any] = select(deliveries).where(deliveries.c.owner == wanted.owner)
+    if wanted.rule:
+        query = query.where(deliveries.c.rule == wanted.rule)
+    if wanted.kinds:
+        query = query.where(deliveries.c.kind.in_(wanted.kinds))
+    if wanted.before:
+        mine = and_(deliveries.c.id == wanted.before, deliveries.c.owner == wanted.owner)
+        mark = connection.execute(select(deliveries.c.created).where(mine)).scalar_one_or_none()
         if mark is None:
             return ()
-        earlier = and_(deliveries.c.created == mark, deliveries.c.id < before)
+        earlier = and_(deliveries.c.created == mark, deliveries.c.id < wanted.before)
         query = query.where(or_(deliveries.c.created < mark, earlier))
-    rows = connection.execute(
-        query.order_by(deliveries.c.created.desc(), deliveries.c.id.desc()).limit(limit)
-    )
-    return tuple(map(_delivery, rows))
+    newest = query.order_by(deliveries.c.created.desc(), deliveries.c.id.desc()).limit(wanted.limit)
+    return tuple(map(_delivery, connection.execute(newest)))
 
 
 def tidy(connection: Connection) -> int:

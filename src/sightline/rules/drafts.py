@@ -1,0 +1,129 @@
+"""A rule as somebody writes it down, in TOML or JSON: checked field by field before it is kept."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from sightline.errors import BadOption
+from sightline.outbound.mail import check_mail
+from sightline.outbound.post import check_address
+from sightline.settings import Settings
+from sightline.storage.rule_kept import Action, Condition
+
+CAPTURES_MAX = 100
+QUIET_MAX_S = 30 * 86_400.0
+_ADDRESS = r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,190}$"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class WebhookDraft(_Frozen):
+    """A signed POST."""
+
+    kind: Literal["webhook"]
+    url: str = Field(min_length=1, max_length=2048)
+
+
+class EmailDraft(_Frozen):
+    """A message through the operator's mail server."""
+
+    kind: Literal["email"]
+    to: str = Field(pattern=_ADDRESS)
+
+
+class CommandDraft(_Frozen):
+    """A program on this machine: no shell, the event as JSON on its standard input. Never over HTTP."""
+
+    kind: Literal["command"]
+    argv: tuple[str, ...] = Field(min_length=1, max_length=64)
+
+
+class PlainDraft(_Frozen):
+    """A line in the server's log, or a notification in the page."""
+
+    kind: Literal["log", "browser"]
+
+
+ActionDraft = Annotated[WebhookDraft | EmailDraft | CommandDraft | PlainDraft, Field(discriminator="kind")]
+
+
+class RuleDraft(_Frozen):
+    """When ``what`` scores ``min_score`` or more in ``hits`` of ``of`` captures: ``actions``, then quiet."""
+
+    name: str = Field(default="", max_length=200)
+    what: str = Field(min_length=1, max_length=200, description="A label, or a verdict of a pipeline.")
+    min_score: float = Field(default=0.5, ge=0, le=1)
+    hits: int = Field(default=1, ge=1, le=CAPTURES_MAX)
+    of: int = Field(default=1, ge=1, le=CAPTURES_MAX)
+    quiet_s: float = Field(default=600.0, ge=0, le=QUIET_MAX_S)
+    sources: tuple[str, ...] = Field(default=(), max_length=50, description="Only these; empty: all.")
+    actions: tuple[ActionDraft, ...] = Field(min_length=1, max_length=10)
+
+    @model_validator(mode="after")
+    def _can_fire(self) -> "RuleDraft":
+        if self.hits > self.of:
+            msg = f"hits must not be more than of: {self.hits} of {self.of} captures can never be."
+            raise ValueError(msg)
+        return self
+
+    @property
+    def condition(self) -> Condition:
+        return Condition(self.what, self.min_score, self.hits, self.of)
+
+    @property
+    def plain_actions(self) -> tuple[Action, ...]:
+        """The actions as they are stored."""
+        return tuple(map(_action, self.actions))
+
+    @property
+    def title(self) -> str:
+        """Its name, or the condition in words."""
+        return self.name.strip() or f"{self.what} in {self.hits} of {self.of} captures"
+
+
+def read_draft(given: Mapping[str, Any], settings: Settings, *, trusted: bool) -> RuleDraft:
+    """Check a rule.
+
+    Args:
+        given: Its fields.
+        settings: For what may be reached from here.
+        trusted: It was written on this machine (command line, file), so it may name commands.
+
+    Raises:
+        BadOption: A field is off, or a command was sent over HTTP.
+        FetchRefused: A webhook goes where none may.
+        ConfigError: E-mail, but there is no mail server.
+    """
+    try:
+        draft = RuleDraft.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the rule"
+        words = first["msg"].removeprefix("Value error, ").rstrip(".")
+        raise BadOption(f"{place}: {words}.", next_step="docs/how-to/rules.md shows whole rules.") from error
+    for action in draft.actions:
+        if isinstance(action, CommandDraft) and not trusted:
+            raise BadOption(
+                "A rule that runs a command cannot be made over HTTP.",
+                next_step="Make it on the machine itself: `sightline rules add FILE`.",
+            )
+        if isinstance(action, WebhookDraft):
+            check_address(action.url, settings)
+        if isinstance(action, EmailDraft):
+            check_mail(settings)
+    return draft
+
+
+def _action(draft: WebhookDraft | EmailDraft | CommandDraft | PlainDraft) -> Action:
+    match draft:
+        case WebhookDraft(url=url):
+            return Action("webhook", to=url)
+        case EmailDraft(to=to):
+            return Action("email", to=to)
+        case CommandDraft(argv=argv):
+            return Action("command", argv=argv)
+        case PlainDraft(kind=kind):
+            return Action(kind)
