@@ -1,10 +1,10 @@
-"""The two pairs that share nothing: processes take seconds to start, and the ledger's suite takes all four."""
+"""The two pairs that share nothing: processes take seconds to start; the ledger's suite takes all four."""
 
 import pytest
-
-from sightline.settings import Settings
 from tests.chaos import fixtures
 from tests.chaos.fixtures import another, ledger, postgres, redis_server
+
+from sightline.settings import Settings
 
 __all__ = ["another", "ledger", "postgres", "redis_server"]
 

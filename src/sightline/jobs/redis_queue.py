@@ -40,7 +40,9 @@ _ANSWER_S: Final = 1.8
 _BLOCK_S: Final = 1.0
 """Redis must answer a blocking call before the client gives up on the socket."""
 _REST_S: Final = 2.0
-"""After a failure Redis is left alone so long: a paused one costs every call its whole timeout."""
+_REST_MAX_S: Final = 15.0
+"""After a failure Redis is left alone, twice as long each time: a paused one costs every call its timeout.
+Nobody waits for it: workers look into the database, and a reaper refills the line within this time."""
 _FORGET_S: Final = 86_400
 
 _log = logging.getLogger(__name__)
@@ -86,6 +88,7 @@ class RedisQueue:
             raise ConfigError("queue is no address of Redis.") from error
         self._line: Any = Queue(LINE, connection=self._redis, job_class=_Entry, serializer=JSONSerializer)
         self._down_until = 0.0
+        self._rest_s = _REST_S
 
     def offer(self, job_id: str, priority: int = 0) -> bool:
         """Push the entry, in front of all others if it is urgent."""
@@ -159,8 +162,11 @@ class RedisQueue:
         if self._resting:
             return None
         try:
-            return work()
+            found = work()
         except RedisError as error:
-            self._down_until = time.monotonic() + _REST_S
+            self._down_until = time.monotonic() + self._rest_s
+            self._rest_s = min(_REST_MAX_S, 2 * self._rest_s)
             _log.warning("Redis is out of reach; jobs go on from the database: %s", error)
             return None
+        self._rest_s = _REST_S
+        return found

@@ -22,6 +22,12 @@ from sightline.errors import ConfigError, NotFound, StorageFull
 _KINDS: Final = ("file", "s3", "gs", "abfs")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 _MB: Final = 1024 * 1024
+_PATIENCE: Final = {
+    "connect_timeout": 3,
+    "read_timeout": 10,
+    "retries": {"max_attempts": 3, "mode": "standard"},
+}
+"""S3's usual minute would hold a worker's lease, and a request, longer than either lives."""
 
 
 def digest_of(data: bytes) -> str:
@@ -40,13 +46,13 @@ class Blobs:
             reserve_mb: Free space of a local disk under which nothing more is written.
 
         Raises:
-            ConfigError: A location of another kind.
+            ConfigError: A location of another kind, or one whose library is missing.
         """
         kind, _, rest = str(location).rpartition("://")
         kind = kind or "file"
         if kind not in _KINDS:
             raise ConfigError(f"Blobs can live in one of {', '.join(_KINDS)}, got {kind!r}.")
-        self._fs: Any = fsspec.filesystem(kind)
+        self._fs: Any = _open(kind)
         self._local = Path(rest) if kind == "file" else None
         self._root = rest.rstrip("/")
         self._reserve = reserve_mb * _MB
@@ -172,6 +178,18 @@ class Blobs:
         except OSError:
             half.unlink(missing_ok=True)
             raise
+
+
+def _open(kind: str) -> Any:
+    patience = {"config_kwargs": _PATIENCE} if kind == "s3" else {}
+    try:
+        return fsspec.filesystem(kind, **patience)
+    except ImportError as error:
+        extra = {"s3": "cluster", "gs": "gcs", "abfs": "azure"}[kind]
+        raise ConfigError(
+            f"Blobs in {kind}:// need a library that is not installed.",
+            next_step=f"Run `pip install 'sightline[{extra}]'`.",
+        ) from error
 
 
 def _changed(info: dict[str, Any]) -> float:
