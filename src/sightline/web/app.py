@@ -20,7 +20,7 @@ from sightline.web.gate import Gate
 from sightline.web.guards import HostList
 from sightline.web.journal import Journal
 from sightline.web.keys import Keyring, load_secret, needs_key
-from sightline.web.routes import health, live, models, pages, predict, results, samples
+from sightline.web.routes import health, jobs, live, models, pages, predict, results, samples
 from sightline.web.services import Services
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ ENDPOINTS: Final = (
     *live.ENDPOINTS,
     *models.ENDPOINTS,
     *results.ENDPOINTS,
+    *jobs.ENDPOINTS,
     *samples.ENDPOINTS,
     *health.ENDPOINTS,
     *pages.ENDPOINTS,
@@ -107,7 +108,7 @@ def _open_road(settings: Settings) -> "Road":
 async def _warm(services: Services) -> None:
     """Load the default model, then say ready; a server without models is ready too: they can be added."""
     try:
-        await asyncio.to_thread(services.road.pool.get, None)
+        await asyncio.to_thread(services.road.load, None)
     except SightlineError as error:
         services.journal.write("warm", problem=error.code, detail=error.message)
     except Exception as error:  # noqa: BLE001 - the requests that need the model will say it again

@@ -20,7 +20,7 @@ from sightline.web.services import ClientGone, Ticket
 _MB: Final = 1024 * 1024
 _SOURCE_MAX: Final = 200
 _URL_MAX: Final = 2048
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 JSON_BYTES: Final = _MB
 """Larger JSON is not parsed: a few megabytes of brackets would become a gigabyte of objects."""
 _LONE_IMAGE: Final = re.compile(rb'\s*\{\s*"image"\s*:\s*"([^"]*)"\s*\}\s*')
@@ -176,7 +176,7 @@ def _from_base64(text: str) -> bytes:
 def clean_name(name: str) -> str:
     """A file's name for people: its last part, without control or direction characters, at most 200 long."""
     last = name.replace("\\", "/").rpartition("/")[2]
-    return _UNPRINTABLE.sub("", last)[:_SOURCE_MAX]
+    return UNPRINTABLE.sub("", last)[:_SOURCE_MAX]
 
 
 def _shown_address(url: str) -> str:
@@ -186,4 +186,4 @@ def _shown_address(url: str) -> str:
     except ValueError:
         return ""
     host = parts.netloc.rpartition("@")[2]
-    return _UNPRINTABLE.sub("", f"{parts.scheme}://{host}{parts.path}")[:_SOURCE_MAX]
+    return UNPRINTABLE.sub("", f"{parts.scheme}://{host}{parts.path}")[:_SOURCE_MAX]

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 from sightline.web.problems import BadRequest
 
 FIELDS_MAX: Final = 32
-_HEAD_MAX: Final = 8 * 1024
+HEAD_MAX: Final = 8 * 1024
 _BOUNDARY: Final = re.compile(rb'boundary=(?:"([^"\r\n]{1,70})"|([^\s;,"]{1,70}))', re.IGNORECASE)
 _PARAMETER: Final = re.compile(r';\s*([A-Za-z*]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))')
 
@@ -63,14 +63,24 @@ def parse(body: bytes, boundary: bytes, *, parts_max: int) -> list[Part]:
 
 
 def _part(body: bytes, start: int, end: int) -> Part:
-    head_end = body.find(b"\r\n\r\n", start, min(end, start + _HEAD_MAX) + 4)
+    head_end = body.find(b"\r\n\r\n", start, min(end, start + HEAD_MAX) + 4)
     if head_end < 0:
-        raise BadRequest(f"The headers of a form part must end within {_HEAD_MAX} bytes.")
-    for raw in body[start:head_end].split(b"\r\n"):
+        raise BadRequest(f"The headers of a form part must end within {HEAD_MAX} bytes.")
+    name, filename = head_of(body[start:head_end])
+    return Part(name, filename, body[head_end + 4 : end])
+
+
+def head_of(head: bytes) -> tuple[str, str | None]:
+    """Name and, for a file, file name from the headers of a part.
+
+    Raises:
+        BadRequest: There is no Content-Disposition.
+    """
+    for raw in head.split(b"\r\n"):
         name, _, value = raw.partition(b":")
         if name.strip().lower() == b"content-disposition":
             parameters = _parameters(value.decode("utf-8", "replace"))
-            return Part(parameters.get("name", ""), parameters.get("filename"), body[head_end + 4 : end])
+            return parameters.get("name", ""), parameters.get("filename")
     raise BadRequest("A form part has no Content-Disposition header.")
 
 

@@ -81,6 +81,20 @@ class MethodNotAllowed(SightlineError):
     default_next_step: ClassVar[str] = "Use one of the methods of the Allow header."
 
 
+class Gone(SightlineError):
+    """It was here, and is no longer."""
+
+    code: ClassVar[str] = "gone"
+    default_next_step: ClassVar[str] = "Submit the job again."
+
+
+class KeyReused(InputError):
+    """An Idempotency-Key stands for another request already."""
+
+    code: ClassVar[str] = "idempotency_key_reused"
+    default_next_step: ClassVar[str] = "Send the first request again as it was, or use a new key."
+
+
 class UpgradeRequired(InputError):
     """The address is for WebSockets, and the request opens none."""
 
@@ -119,6 +133,8 @@ KINDS: Final[dict[type[SightlineError], tuple[int, str]]] = {
     NoSuchAddress: (404, "There is no such address"),
     MethodNotAllowed: (405, "The address does not take this method"),
     errors.Conflict: (409, "This contradicts what is there already"),
+    Gone: (410, "This is no longer here"),
+    KeyReused: (422, "The key was used for something else"),
     TooSlow: (408, "The request took too long to arrive"),
     BodyTooLarge: (413, "The request is too large"),
     errors.PictureTooLarge: (413, "The picture is too large"),

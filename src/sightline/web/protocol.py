@@ -13,6 +13,7 @@ from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
 from sightline.web.door import Door, is_prediction
 from sightline.web.lives import LIVE
+from sightline.web.patience import allowed_s, is_large
 from sightline.web.problems import MEDIA_TYPE, BadRequest, problem_of
 from sightline.web.services import new_request_id
 
@@ -47,6 +48,10 @@ class PatientProtocol(HttpToolsProtocol):
     _head: int = 0
     _trailers: int = 0
     _in_head: bool = False
+    _large: bool = False
+    """Whether the body at hand may be as large as files for jobs are, and take its time."""
+    _received: int = 0
+    _body_begun: float = 0.0
     _ended: bool = False
     """Whether a request ended in the bytes at hand: they are not counted as its successor's head."""
 
@@ -94,6 +99,8 @@ class PatientProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The headers are there; the body has a deadline."""
         self._in_head, self._head, self._trailers = False, 0, 0
+        self._large, self._received = is_large(self.parser.get_method(), self.url), 0
+        self._body_begun = self.loop.time()
         self._arm(self.receive_s + GRACE_S)
         if self.cycle is None or self.cycle.response_complete:  # else it is not yet its turn to be answered
             self._kept = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
@@ -131,6 +138,7 @@ class PatientProtocol(HttpToolsProtocol):
         cycle = self.cycle
         if cycle.response_complete:
             return
+        self._received += len(body)
         cycle.body += body
         if len(cycle.body) > READ_AHEAD:
             self.flow.pause_reading()
@@ -180,7 +188,12 @@ class PatientProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _late(self) -> None:
-        """Nothing is left to say to a client that is this slow."""
+        """Nothing is left to say to a client that is this slow; a large body goes on as long as it comes."""
+        if self._large and not self._in_head:
+            left = self._body_begun + allowed_s(self.receive_s, self._received) + GRACE_S - self.loop.time()
+            if left > 0:
+                self._arm(left)
+                return
         if not self.transport.is_closing():
             self.transport.abort()
 

@@ -23,12 +23,14 @@ from sightline.web.metrics import Metrics
 
 if TYPE_CHECKING:
     from sightline.jobs.ledger import Ledger
+    from sightline.jobs.pictures import Pictures
     from sightline.serving.road import Road
     from sightline.storage.store import Store
 
 T = TypeVar("T")
 
 _FETCHING_MAX: Final = 32
+_FILING_MAX: Final = 128
 _WAITERS_MAX: Final = 16
 """Addresses that are fetched at once: slow servers of others must not keep pictures from being looked at."""
 _BODIES: Final = 12
@@ -63,6 +65,8 @@ class Services:
     lives: Lives = field(default_factory=Lives)
     fetching: int = 0
     """Addresses that are being fetched or wait for it."""
+    filing: int = 0
+    """Bodies with files for jobs that are being received."""
     streams: int = 0
     """Connections that are told what happens to jobs."""
     held: int = 0
@@ -70,6 +74,7 @@ class Services:
     _road: "Road | None" = None
     _store: "Store | None" = None
     _ledger: "Ledger | None" = None
+    _pictures: "Pictures | None" = None
     _opening: threading.Lock = field(default_factory=threading.Lock)
     _workers: ThreadPoolExecutor | None = None
     _width: int = 0
@@ -107,9 +112,20 @@ class Services:
             return self._ledger
 
     @property
+    def pictures(self) -> "Pictures":
+        """The pictures that jobs were asked to look at."""
+        ledger = self.ledger
+        with self._opening:
+            if self._pictures is None:
+                from sightline.jobs.pictures import Pictures  # noqa: PLC0415
+
+                self._pictures = Pictures(self.settings, ledger.blobs)
+            return self._pictures
+
+    @property
     def has_results(self) -> bool:
         """Whether anything was ever stored."""
-        return (self.settings.data_path / "results").is_dir()
+        return bool(self.settings.database) or (self.settings.data_path / "results").is_dir()
 
     def open(self, road: "Road") -> None:
         """Begin to serve."""
@@ -124,7 +140,7 @@ class Services:
                 executor.shutdown(wait=True, cancel_futures=True)
         road, self._road = self._road, None
         self._workers = self._waiters = None
-        for opened in (self._store, self._ledger):
+        for opened in (self._store, self._pictures, self._ledger):
             if opened is not None:
                 opened.close()
         return road
@@ -167,6 +183,23 @@ class Services:
         try:
             yield ticket
         finally:
+            ticket.release()
+
+    @contextlib.contextmanager
+    def receiving_files(self) -> Iterator["Ticket"]:
+        """Begin to receive files for jobs; they are kept as they come and take no place on the road.
+
+        Raises:
+            Busy: As many such bodies as may are being received.
+        """
+        if self.filing >= _FILING_MAX:
+            raise Busy(f"{_FILING_MAX} uploads for jobs are being received, which is the most that may.")
+        self.filing += 1
+        ticket = Ticket(self)
+        try:
+            yield ticket
+        finally:
+            self.filing -= 1
             ticket.release()
 
     @contextlib.contextmanager

@@ -1,0 +1,196 @@
+"""From a request to a job: what is asked for, checked before anything is submitted."""
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from pydantic import ValidationError
+from starlette.requests import Request
+
+from sightline.errors import BadOption, Busy, Conflict, NotFound
+from sightline.jobs.inputs import (
+    LIST_TYPE,
+    PREDICT,
+    Inputs,
+    PredictOrder,
+    pictures_blob,
+    urls_blob,
+)
+from sightline.serving import keeping
+from sightline.storage.job_kept import Job
+from sightline.storage.kept import Picture
+from sightline.types import Ask
+from sightline.web.intake import header, read_body
+from sightline.web.job_schemas import InputsWish, JobWish, OptionsWish
+from sightline.web.options import Options, options_of
+from sightline.web.problems import BadRequest, BodyTooLarge, KeyReused
+from sightline.web.services import Services, Ticket
+from sightline.web.uploads import Arrived, Kept, clean_path, names_of, receive_files
+
+JSON_BYTES: Final = 4 * 1024 * 1024
+"""Enough for the names of 20,000 uploads."""
+_KEY: Final = re.compile(rb"[\x21-\x7e]{1,200}")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is wanted, before it is a job."""
+
+    pictures: list[tuple[str, str]] = field(default_factory=list)
+    """(digest, name); a name that ends in ``.zip`` stands for what is in it."""
+    urls: list[str] = field(default_factory=list)
+    prefix: str = ""
+    options: Options = field(default_factory=Options)
+    priority: int = 0
+
+
+async def submit(request: Request, services: Services, ticket: Ticket) -> Job:
+    """Read a request, and submit what it asks for.
+
+    Raises:
+        SightlineError: Whatever is wrong with it, or with the place it would get.
+    """
+    key = _key(header(request.scope, b"idempotency-key"))
+    ledger = await asyncio.to_thread(lambda: services.ledger)
+    waiting = await asyncio.to_thread(lambda: ledger.page(state="queued", limit=1).total)
+    if waiting >= services.settings.jobs_max and not key:  # with a key it may be there already
+        raise Busy(f"{waiting} jobs are waiting, which is the most that may.", retry_after_s=30)
+    kind = header(request.scope, b"content-type").partition(b";")[0].strip().lower()
+    if kind == b"application/json":
+        order = await _from_json(request, services, ticket)
+    else:
+        order = _from_form(request, await receive_files(request.scope, request.receive, services, ticket))
+    return await asyncio.to_thread(_submit, services, order, key)
+
+
+def _key(raw: bytes) -> str | None:
+    if not raw:
+        return None
+    if not _KEY.fullmatch(raw):
+        raise BadOption("Idempotency-Key must be 1 to 200 visible ASCII characters.")
+    return raw.decode("ascii")
+
+
+async def _from_json(request: Request, services: Services, ticket: Ticket) -> Order:
+    if request.scope["query_string"]:
+        raise BadOption("The options of a JSON request stand in its `options`, not in the query.")
+    body = await read_body(request.scope, request.receive, services.settings, ticket)
+    if len(body) > JSON_BYTES:
+        raise BodyTooLarge(f"The JSON of a job may have {JSON_BYTES >> 20} MiB.")
+    try:
+        wish = await asyncio.to_thread(JobWish.model_validate_json, body)
+    except ValidationError as error:
+        raise _complaint(error) from error
+    return _order(wish, services.settings.job_pictures_max)
+
+
+def _complaint(error: ValidationError) -> BadOption | BadRequest:
+    first = error.errors()[0]
+    if first["type"] == "json_invalid":
+        return BadRequest("The body is not JSON, or is nested too deep.")
+    where = ".".join(str(part) for part in first["loc"]) or "The body"
+    return BadOption(f"{where[:200]}: {first['msg'][:300]}.", next_step="/api/docs shows what a job takes.")
+
+
+def _order(wish: JobWish, most: int) -> Order:
+    inputs = wish.inputs
+    given = [name for name in InputsWish.model_fields if getattr(inputs, name) is not None]
+    if len(given) != 1:
+        raise BadOption(f"inputs must have exactly one of {', '.join(InputsWish.model_fields)}.")
+    uploads = inputs.uploads or []
+    if len(uploads) > most or len(inputs.urls or []) > most:
+        raise BadOption(f"A job may have {most} pictures.", next_step="Make several jobs of them.")
+    kept = [Kept(one.id, _no_zip(clean_path(one.name)), 0) for one in uploads]
+    pictures = list(names_of(kept))
+    if inputs.archive is not None:
+        pictures = [(inputs.archive.id, zip_name(clean_path(inputs.archive.name)))]
+    return Order(pictures, inputs.urls or [], inputs.prefix or "", _options(wish.options), wish.priority)
+
+
+def _options(wish: OptionsWish) -> Options:
+    labels = frozenset(wish.labels) if wish.labels else None
+    return Options(Ask(wish.min_score, wish.max_results, labels, wish.size), wish.model or None)
+
+
+def _from_form(request: Request, arrived: Arrived) -> Order:
+    own = {name: value for name, value in arrived.fields if name in {"kind", "priority"}}
+    if own.get("kind", PREDICT) != PREDICT:
+        raise BadOption(f"kind must be {PREDICT!r}, got {own['kind'][:60]!r}.")
+    rest = [(name, value) for name, value in arrived.fields if name not in own]
+    options = options_of(request.scope["query_string"], rest)
+    if options.store:
+        raise BadOption("A job keeps its results itself; `store` is for predictions.")
+    pictures = list(names_of([Kept(one.id, _no_zip(one.name), 0) for one in arrived.pictures]))
+    if arrived.archive is not None:
+        pictures.append((arrived.archive.id, zip_name(arrived.archive.name)))
+    if not pictures:
+        raise BadOption("The form has no files named 'image' and no file named 'archive'.")
+    return Order(pictures, options=options, priority=_priority(own.get("priority", "0")))
+
+
+def _priority(text: str) -> int:
+    if not re.fullmatch(r"-?[0-9]{1,3}", text):
+        raise BadOption(f"priority must be -100 to 100, got {text[:60]!r}.")
+    return int(text)
+
+
+def zip_name(name: str) -> str:
+    """What an archive is called."""
+    return name if name.lower().endswith(".zip") else f"{name or 'archive'}.zip"
+
+
+def _no_zip(name: str) -> str:
+    """A picture that is called like a zip is still a picture."""
+    return f"{name}_" if name.lower().endswith(".zip") else name
+
+
+def _submit(services: Services, order: Order, key: str | None) -> Job:
+    ledger = services.ledger
+    keeping.wanted(
+        services.road, order.options.model, order.options.ask
+    )  # says what is off before anything runs
+    inputs, blobs = _inputs(services, order)
+    payload = PredictOrder(inputs, order.options.model, order.options.ask).to_json()
+    try:
+        return ledger.submit(
+            PREDICT,
+            payload,
+            priority=order.priority,
+            total=inputs.count,
+            idempotency_key=key,
+            blobs=blobs,
+        )
+    except Conflict as error:
+        raise KeyReused(error.message) from error
+    except NotFound as error:
+        raise BadOption(
+            "One of the uploads is not here (any more): they are kept for an hour without a job.",
+            next_step="Send the files again.",
+        ) from error
+
+
+def _inputs(services: Services, order: Order) -> tuple[Inputs, list[str]]:
+    if order.prefix:
+        _check_prefix(services.settings.job_prefixes, order.prefix)
+        return Inputs("prefix", place=order.prefix), []
+    ledger = services.ledger
+    if order.urls:
+        listed = ledger.keep(Picture(urls_blob(order.urls), LIST_TYPE))
+        return Inputs("urls", listed, len(order.urls)), [listed]
+    listed = ledger.keep(Picture(pictures_blob(order.pictures), LIST_TYPE))
+    zipped = any(name.lower().endswith(".zip") for _, name in order.pictures)
+    count = 0 if zipped else len(order.pictures)
+    return Inputs("pictures", listed, count), [listed, *(digest for digest, _ in order.pictures)]
+
+
+def _check_prefix(allowed: str, prefix: str) -> None:
+    """Whoever may submit jobs must not read every bucket that the server's credentials open."""
+    places = [place.strip().rstrip("/") for place in allowed.split(",") if place.strip()]
+    if ".." in prefix.split("/") or not any(
+        prefix == place or prefix.startswith(f"{place}/") for place in places
+    ):
+        raise BadOption(
+            f"This server reads no pictures under {prefix[:200]!r}.",
+            next_step="Name the prefix in the server's setting `job_prefixes`.",
+        )

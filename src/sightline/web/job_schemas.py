@@ -1,0 +1,156 @@
+"""The JSON of jobs over HTTP as types; OpenAPI is made from them, and requests are read with them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from sightline.manifest import SIDE_MAX
+from sightline.web.options import RESULTS_MAX
+from sightline.web.schemas import Body
+
+State = Literal["queued", "running", "done", "failed", "cancelled", "dead"]
+
+
+class ProgressBody(Body):
+    """How far a job is."""
+
+    done: int = Field(ge=0)
+    total: int = Field(ge=0, description="0: not known yet.")
+
+
+class ErrorBody(Body):
+    """Why a job or a picture failed."""
+
+    code: str
+    message: str
+    next_step: str
+
+
+class JobBody(Body):
+    """A job as it is now. Times are Unix seconds."""
+
+    id: str
+    kind: str
+    state: State = Field(description="`failed`: the work said no. `dead`: every attempt broke; see `error`.")
+    priority: int
+    progress: ProgressBody
+    failed: int = Field(ge=0, description="Pictures that failed.")
+    attempt: int = Field(ge=0, description="Attempts that have begun.")
+    created: str
+    started: str | None
+    finished: str | None
+    expires: str | None = Field(
+        description="When the job and its results will be forgotten; null: not yet known."
+    )
+    rate: float | None = Field(description="Pictures (or steps) a second since it started.")
+    left_s: float | None = Field(description="Seconds left at that rate, while it runs.")
+    model: str | None
+    error: ErrorBody | None
+    result: dict[str, Any] | None = Field(
+        description="What the kind answered at the end; pictures are items."
+    )
+
+
+class JobListBody(Body):
+    """A stretch of the jobs, newest first."""
+
+    jobs: list[JobBody]
+    next: str | None = Field(description="Give it back as `before`; null: this was the last.")
+    total: int = Field(description="How many match altogether.")
+
+
+class BestBody(Body):
+    """The strongest prediction."""
+
+    label: str
+    score: float
+
+
+class ItemBody(Body):
+    """What became of one picture of a job."""
+
+    index: int = Field(ge=0, description="Place in the job, from 0.")
+    source: str = Field(description="The file's name or address.")
+    state: Literal["done", "failed"]
+    task: str | None = Field(description="Of the model; null for pictures that failed.")
+    verdict: str | None = Field(description="Of pipelines: about the picture.")
+    counts: dict[str, int] = Field(description="How many of each label.")
+    best: BestBody | None
+    error: ErrorBody | None
+    thumbnail: str | None = Field(description="Address of a small picture; null: none is kept.")
+    image: str | None = Field(description="Address of the picture; null: it is not kept.")
+    result: dict[str, Any] | None = Field(
+        default=None, description="The whole result, as `predict` answers it; not with `brief`."
+    )
+
+
+class ItemListBody(Body):
+    """A stretch of a job's pictures by index."""
+
+    results: list[ItemBody]
+    next: int | None = Field(description="Give it back as `after`; null: this was the last so far.")
+    total: int = Field(description="How many there are so far.")
+
+
+class UploadBody(Body):
+    """A file that lies ready for a job."""
+
+    id: str = Field(pattern="^[0-9a-f]{64}$", description="SHA-256.")
+    name: str
+    bytes: int
+
+
+class UploadListBody(Body):
+    """Files that lie ready, for an hour at least."""
+
+    uploads: list[UploadBody]
+    archive: UploadBody | None
+
+
+class Wish(BaseModel):
+    """A JSON object of a request; what it does not know is an error and not silence."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class UploadWish(Wish):
+    """A file that `POST /api/v1/uploads` took."""
+
+    id: str = Field(pattern="^[0-9a-f]{64}$")
+    name: str = Field(default="", max_length=1000)
+
+
+Address = Annotated[str, Field(min_length=9, max_length=2048, pattern="^https?://[^\\s/]+")]
+
+
+class InputsWish(Wish):
+    """Where the pictures are; exactly one of these."""
+
+    uploads: list[UploadWish] | None = Field(default=None, min_length=1)
+    archive: UploadWish | None = None
+    urls: list[Address] | None = Field(default=None, min_length=1)
+    prefix: str | None = Field(
+        default=None,
+        max_length=1024,
+        pattern="^(s3|gs|abfs)://.+$",
+        description="Pictures of an object store, under one of the server's `job_prefixes`.",
+    )
+
+
+class OptionsWish(Wish):
+    """As the options of `predict`."""
+
+    model: str | None = Field(default=None, max_length=200)
+    min_score: float | None = Field(default=None, ge=0, le=1)
+    max_results: int | None = Field(default=None, ge=1, le=RESULTS_MAX)
+    labels: list[str] | None = Field(default=None, min_length=1, max_length=1000)
+    size: int | None = Field(default=None, ge=1, le=SIDE_MAX)
+
+
+class JobWish(Wish):
+    """A job to be."""
+
+    kind: Literal["predict"] = "predict"
+    inputs: InputsWish
+    options: OptionsWish = Field(default_factory=OptionsWish)
+    priority: int = Field(default=0, ge=-100, le=100, description="Higher goes first.")
