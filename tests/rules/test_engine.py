@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sightline.rules.engine import State, score, step
 from sightline.storage.rule_kept import Condition
-from sightline.types import Classification, Detections, ModelRef, Prediction, Result, Staged
+from sightline.types import Classification, Detections, ModelRef, Prediction, Result, Staged, Task
 
 MODEL = ModelRef("toy", "1", "sha256:" + "0" * 64)
 
@@ -78,7 +78,7 @@ def test_a_clock_that_was_put_back_does_not_silence_a_rule_for_ever() -> None:
 
 
 def result(prediction: Prediction) -> Result:
-    kind = "pipeline" if isinstance(prediction, Staged) else "detect"
+    kind: Task = "pipeline" if isinstance(prediction, Staged) else "detect"
     return Result("r", "s", MODEL, kind, 100, 100, ("person", "dog"), prediction)
 
 

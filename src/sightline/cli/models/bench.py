@@ -8,6 +8,7 @@ import click
 from sightline.cli.models.list import NO_MODEL
 from sightline.cli.options import with_settings
 from sightline.cli.terminal import clean, columns
+from sightline.errors import BadOption
 from sightline.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ def command(settings: Settings, names: tuple[str, ...], as_json: bool) -> None:
 
     registry = Registry(settings)
     bundles = [registry.resolve(name) for name in names] if names else registry.list()
+    if names and any(bundle.stages for bundle in bundles):
+        raise BadOption("A pipeline has no network of its own to measure.", next_step="Measure its models.")
+    bundles = [bundle for bundle in bundles if not bundle.stages]
     if not bundles and not as_json:
         click.echo(NO_MODEL)
     cache = ModelPool(settings, registry).cache_dir

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -10,6 +10,9 @@ from sightline.cli.options import with_settings
 from sightline.cli.terminal import clean, columns
 from sightline.errors import BadOption
 from sightline.settings import Settings
+
+if TYPE_CHECKING:
+    from sightline.registry import Bundle
 
 _WANTED = {"--size": "WIDTHxHEIGHT, as in 416x416", "--sizes": "whole numbers, as in 320,416,640"}
 
@@ -45,14 +48,20 @@ _WANTED = {"--size": "WIDTHxHEIGHT, as in 416x416", "--sizes": "whole numbers, a
 @click.option("--sha256", help="What the file must hash to, as its publisher says.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(settings: Settings, source: Path, as_json: bool, **given: Any) -> None:
-    """Take in an ONNX file, a bundle folder or its zip.
+    """Take in an ONNX file, a bundle folder or its zip, or a pipeline (a folder or .toml file).
 
     What is not said is proposed from the file: its shapes, names and known families. Then the model
     has to prove itself in a child process before it is taken; if it cannot, nothing has changed.
     """
     from sightline.registry import Registry  # noqa: PLC0415 - the importer and its libraries stay out of --help
     from sightline.serving.importer import import_model  # noqa: PLC0415
+    from sightline.serving.pipelines import import_pipeline, is_pipeline  # noqa: PLC0415
 
+    if is_pipeline(source):
+        _refuse_hints(given)
+        named = {"name": given["name"], "version": given["model_version"]}
+        _say_pipeline(import_pipeline(source, Registry(settings), **named), as_json=as_json)
+        return
     report = import_model(source, Registry(settings), settings, **hints(given))
     bundle = report.bundle
     if as_json:
@@ -71,6 +80,29 @@ def command(settings: Settings, source: Path, as_json: bool, **given: Any) -> No
         click.echo(columns(rows, indent="  "))
     click.echo(
         f"Imported {bundle.reference}: {bundle.task}, {len(bundle.labels)} labels, proven by a dry run."
+    )
+    click.echo(f"Try it: sightline predict PHOTO --model {bundle.name}")
+
+
+def _refuse_hints(given: dict[str, Any]) -> None:
+    """Options that say how a picture is fitted mean nothing to a pipeline."""
+    said = [
+        name for name, value in given.items() if value is not None and name not in ("name", "model_version")
+    ]
+    if said:
+        raise BadOption(
+            f"A pipeline has no {said[0].replace('_', '-')}: its models have their own.",
+            next_step="Leave the option out, or write it into pipeline.toml if it belongs there.",
+        )
+
+
+def _say_pipeline(bundle: "Bundle", *, as_json: bool) -> None:
+    if as_json:
+        answer = {"name": bundle.name, "version": bundle.version, "digest": bundle.digest, "proposals": []}
+        click.echo(json.dumps(answer, indent=2))
+        return
+    click.echo(
+        f"Imported {bundle.reference}: a pipeline of {' and '.join(bundle.stages)}, checked against them."
     )
     click.echo(f"Try it: sightline predict PHOTO --model {bundle.name}")
 

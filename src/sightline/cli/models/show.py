@@ -49,6 +49,8 @@ def command(settings: Settings, name: str, as_json: bool, card: bool, only_label
 
 def _rows(bundle: "Bundle", versions: list[str]) -> list[list[str]]:
     manifest, wanted = bundle.manifest, bundle.manifest.input
+    if bundle.stages:
+        return _pipeline_rows(bundle, versions)
     rows = [
         ["name", bundle.reference],
         ["title", bundle.title],
@@ -65,6 +67,23 @@ def _rows(bundle: "Bundle", versions: list[str]) -> list[list[str]]:
         ["origin", manifest.origin],
         ["trained from", manifest.initialisation],
         ["metrics", "; ".join(f"{name} {value}" for name, value in bundle.metrics.items())],
+        ["versions", ", ".join(versions)],
+        ["digest", bundle.digest],
+        ["folder", str(bundle.folder)],
+    ]
+    return [[name, clean(value)] for name, value in rows if value]
+
+
+def _pipeline_rows(bundle: "Bundle", versions: list[str]) -> list[list[str]]:
+    """What there is to say of a pipeline; its stages are on another page."""
+    rows = [
+        ["name", bundle.reference],
+        ["title", bundle.title],
+        ["about", bundle.manifest.description],
+        ["task", f"{bundle.task} of {' and '.join(bundle.stages)}"],
+        ["stages", f"sightline pipelines show {bundle.name}"],
+        ["licence", bundle.licence],
+        ["origin", bundle.manifest.origin],
         ["versions", ", ".join(versions)],
         ["digest", bundle.digest],
         ["folder", str(bundle.folder)],

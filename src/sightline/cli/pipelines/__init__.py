@@ -1,0 +1,1 @@
+"""``sightline pipelines …``: one file a command."""

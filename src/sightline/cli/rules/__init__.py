@@ -1,0 +1,1 @@
+"""``sightline rules …``: one file a command."""
