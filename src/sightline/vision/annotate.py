@@ -27,25 +27,30 @@ def draw(pixels: UInt8, result: Result) -> UInt8:
     return np.asarray(image)
 
 
-def paint(image: Image.Image, result: Result) -> None:
-    """Draw on a picture of mode RGB, in place."""
+def paint(image: Image.Image, result: Result, notes: tuple[str, ...] = ()) -> None:
+    """Draw on a picture of mode RGB, in place; ``notes``: for each box, what stands behind its name."""
     match result.prediction:
         case Classification() as classes:
             _paint_caption(image, classes, result.labels)
         case Segments(detections, masks):
             for index in reversed(range(len(detections))):
                 _paint_mask(image, masks[index], color_of(int(detections.label[index])))
-            _paint_boxes(image, detections, result.labels)
+            _paint_boxes(image, detections, result.labels, notes)
         case Detections() as detections:
-            _paint_boxes(image, detections, result.labels)
+            _paint_boxes(image, detections, result.labels, notes)
         case Staged() as staged:
-            _paint_stages(image, staged, result.labels)
+            _paint_stages(image, staged, result.labels, notes)
 
 
-def _paint_stages(image: Image.Image, staged: Staged, labels: tuple[str, ...]) -> None:
+def _paint_stages(
+    image: Image.Image, staged: Staged, labels: tuple[str, ...], notes: tuple[str, ...]
+) -> None:
     """Boxes with what each was judged to be, and the picture's verdict in the lower left corner."""
     if isinstance(staged.first, Detections):
-        _paint_boxes(image, staged.first, labels, staged.verdicts)
+        told = staged.verdicts
+        if notes:
+            told = tuple(" · ".join(filter(None, pair)) for pair in zip(notes, told, strict=True))
+        _paint_boxes(image, staged.first, labels, told)
     height = _text_height(image)
     title = chips.clean_text(staged.title or staged.verdict)
     width, tall = chips.size_of(title, height)
@@ -62,7 +67,7 @@ def warm_up() -> None:
 
 
 def _paint_boxes(
-    image: Image.Image, detections: Detections, labels: tuple[str, ...], verdicts: tuple[str, ...] = ()
+    image: Image.Image, detections: Detections, labels: tuple[str, ...], notes: tuple[str, ...] = ()
 ) -> None:
     size = np.array([image.width, image.height] * 2, np.float32)
     boxes = np.clip(np.nan_to_num(detections.xyxy), 0, size)
@@ -71,9 +76,9 @@ def _paint_boxes(
     for box, color in reversed(list(zip(boxes, colors, strict=True))):  # the strongest on top
         _paint_box(pen, box, color, _scale(image))
     texts = [
-        chips.title(" · ".join(filter(None, (_name(labels, int(label)), verdict))), float(score))
-        for label, score, verdict in zip(
-            detections.label, detections.score, verdicts or ("",) * len(detections), strict=True
+        chips.title(" · ".join(filter(None, (_name(labels, int(label)), note))), float(score))
+        for label, score, note in zip(
+            detections.label, detections.score, notes or ("",) * len(detections), strict=True
         )
     ]
     height = _text_height(image)

@@ -334,11 +334,26 @@ def _brands(data: bytes) -> set[bytes]:
     return {data[8:12]} | {data[at : at + 4] for at in range(16, end - 3, 4)}
 
 
+def _is_video(data: bytes) -> bool:
+    """MP4, QuickTime and 3GP; WebM and Matroska; AVI; MPEG transport streams."""
+    return (
+        bool(_brands(data))
+        or data[:4] == b"\x1a\x45\xdf\xa3"
+        or (data[:4] == b"RIFF" and data[8:12] == b"AVI ")
+        or (len(data) > 376 and data[0] == data[188] == data[376] == 0x47)
+    )
+
+
 def _what_it_is(data: bytes) -> str:
     if not data:
         return "The file is empty."
     if _brands(data) & {b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1"}:
         return "The file is a HEIC picture, which Sightline does not read; save it as JPEG."
+    if _is_video(data):
+        return (
+            "The file is a video, not a picture. `sightline watch FILE --every-frame` looks at its frames; "
+            "a job of the kind `video` makes an annotated film of it."
+        )
     start = data[:256].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<svg", b"<?xml")):
         return "The file is a drawing (SVG or XML), not a picture of pixels."

@@ -1,10 +1,11 @@
 """Which box of a frame is the object that a box of an earlier frame was, and how many objects there are.
 
-After ByteTrack (Y. Zhang et al., ECCV 2022): sure boxes are joined to where the known objects should be by now, then
-the unsure ones to what is left, so that an object that is half hidden is not lost and counted twice; only sure boxes
-begin a new object. Where an object should be is told by a Kalman filter of constant velocity with the noise of
-DeepSORT (N. Wojke et al., ICIP 2017): its four numbers (centre, width, height) move by themselves, so the filter is
-four small ones. An object that nothing was joined to goes on moving for a while.
+After ByteTrack (Y. Zhang et al., ECCV 2022): sure boxes are joined to where the known objects should be by
+now, then the unsure ones to what is left, so that an object that is half hidden is not lost and counted
+twice; only sure boxes begin a new object. Where an object should be is told by a Kalman filter of constant
+velocity with the noise of DeepSORT (N. Wojke et al., ICIP 2017): its four numbers (centre, width, height)
+move by themselves, so the filter is four small ones. An object that nothing was joined to goes on moving
+for a while.
 
 Why not a library: docs/decisions/0005-libraries.md.
 """
@@ -88,7 +89,8 @@ class Tracker:
         """Take the next frame.
 
         Returns:
-            For each box, the number of its object; 0 where it belongs to none (it was too unsure to begin one).
+            For each box, the number of its object; 0 where it belongs to none (it was too unsure to begin
+            one).
         """
         self._frame += 1
         for track in self._known:
@@ -187,9 +189,7 @@ def _move(track: Track) -> None:
     track.mean = np.stack([track.mean[0] + track.mean[1], track.mean[1]])
     track.mean[0, 2:] = np.maximum(track.mean[0, 2:], 1.0)
     noise = (_POSITION * height) ** 2, (_VELOCITY * height) ** 2
-    track.spread = np.stack(
-        [position + 2 * both + velocity + noise[0], both + velocity, velocity + noise[1]]
-    )
+    track.spread = np.stack([position + 2 * both + velocity + noise[0], both + velocity, velocity + noise[1]])
 
 
 def _centred(xyxy: Float32) -> Float64:
