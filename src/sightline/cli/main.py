@@ -11,6 +11,8 @@ _COMMANDS = {
     "serve": ("sightline.cli.serve", "Serve the web page and the HTTP interface."),
     "worker": ("sightline.cli.worker", "Work on jobs: many pictures, videos, evaluations."),
     "models": ("sightline.cli.models.group", "List, import, pull, measure and remove models."),
+    "pipelines": ("sightline.cli.pipelines.group", "Chain models: list, show and change pipelines."),
+    "rules": ("sightline.cli.rules.group", "Do something when something is seen."),
     "train": ("sightline.cli.train", "Train a model by a recipe."),
     "evaluate": ("sightline.cli.evaluate", "Measure a model on labelled pictures."),
     "doctor": ("sightline.cli.doctor", "Check this machine and this installation."),
