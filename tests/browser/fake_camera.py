@@ -1,4 +1,4 @@
-"""A camera for Chromium made of the sample pictures, and browsers that have it, have none, or may not use it."""
+"""A camera for Chromium, made of the sample pictures."""
 
 import io
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def _frame(picture: Image.Image, step: float) -> bytes:
 
 
 def film(target: Path, *pictures: Path, frames: int = 60) -> Path:
-    """A film that Chromium plays for ever as a camera: 30 pictures a second, each sample for ``frames`` of them."""
+    """A film that Chromium plays for ever as a camera, each sample for ``frames`` of its pictures."""
     with target.open("wb") as file:
         for path in pictures:
             with Image.open(path) as opened:
@@ -48,5 +48,7 @@ def still(target: Path, picture: Path) -> Path:
 @contextmanager
 def with_camera(film_path: Path, *options: str) -> Iterator[Browser]:
     """A Chromium that sees the film, and whose user always says yes."""
-    with running_chromium(*FAKE, ALLOW, f"--use-file-for-fake-video-capture={film_path}", *options) as browser:
+    with running_chromium(
+        *FAKE, ALLOW, f"--use-file-for-fake-video-capture={film_path}", *options
+    ) as browser:
         yield browser

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Playwright, sync_playwright
 
 _START_S: Final = 60.0
 
@@ -37,7 +37,7 @@ def running_server(data: Path, log: Path, *options: str) -> Iterator[str]:
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
     end = time.monotonic() + _START_S
     while time.monotonic() < end and process.poll() is None:
-        found = re.search(r"at (http://\S+?)/?\s", log.read_text())
+        found = re.search(r"at (https?://[^\s/]+)", log.read_text())
         if found:
             return found[1]
         time.sleep(0.05)
@@ -47,9 +47,26 @@ def _address(process: subprocess.Popen[bytes], log: Path) -> str:
 @contextmanager
 def running_chromium(*options: str) -> Iterator[Browser]:
     """Chromium without its sandbox: the tests may run as root in a container, and open our own pages only."""
-    with sync_playwright() as playwright:
+    with _driver() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=["--no-sandbox", *options])
         try:
             yield browser
         finally:
             browser.close()
+
+
+_DRIVERS: Final[list[Playwright]] = []
+
+
+@contextmanager
+def _driver() -> Iterator[Playwright]:
+    """Playwright starts once a thread: a browser within the life of another one shares its driver."""
+    if _DRIVERS:
+        yield _DRIVERS[-1]
+        return
+    with sync_playwright() as playwright:
+        _DRIVERS.append(playwright)
+        try:
+            yield playwright
+        finally:
+            _DRIVERS.pop()
