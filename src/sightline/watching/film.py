@@ -162,11 +162,9 @@ class _Desk:
         boxes = _boxes(result.prediction)
         if boxes is None:
             rows = native.plain(result)
-            sure = [row for row in rows if row["score"] >= self._least]
-            self._tops.update(row["label"] for row in sure[:1])
-            return _narrowed(result, np.array([row["score"] >= self._least for row in rows], bool)), [
-                0
-            ] * len(sure)
+            sure = np.array([row["score"] >= self._least for row in rows], bool)
+            self._tops.update([row["label"] for row in rows[:1] if sure[0]])
+            return _narrowed(result, sure), [0] * int(sure.sum())
         numbers = self._tracker.see(boxes)
         kept = np.asarray((boxes.score >= self._least) | (numbers > 0))
         return _narrowed(result, kept), [int(number) for number in numbers[kept]]

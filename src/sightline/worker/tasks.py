@@ -25,4 +25,5 @@ def _lazy(module: str, name: str) -> Task:
 TASKS: Final[dict[str, Task]] = {
     "predict": _lazy("predicting", "predict"),
     "predict.part": _lazy("predicting", "predict_part"),
+    "video": _lazy("video", "video"),
 }
