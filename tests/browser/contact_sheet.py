@@ -13,7 +13,8 @@ from typing import Final
 
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
-from tests.browser.serving import running_chromium, running_server
+from tests.browser.fake_camera import film, with_camera
+from tests.browser.serving import running_server
 from tests.browser.steps import choose, look_at, set_threshold
 
 from sightline.registry import Registry
@@ -86,6 +87,36 @@ def _not_found(page: Page) -> None:
     expect(page.locator(".empty")).to_be_visible()
 
 
+def _camera(page: Page) -> None:
+    page.get_by_role("link", name="Camera").click()
+    expect(page.get_by_label("Sees at")).to_be_visible()
+
+
+def _captures(page: Page) -> None:
+    _camera(page)
+    page.get_by_label("Seconds between captures").fill("1")
+    page.get_by_role("button", name="Start the camera").click()
+    expect(page.locator(".capture").nth(3)).to_be_visible(timeout=30_000)
+    page.locator(".capture").nth(2).get_by_role("button", name="Keep").click()
+    expect(page.locator(".capture .kept")).to_be_visible()
+    page.mouse.move(0, 0)
+
+
+def _live(page: Page) -> None:
+    _camera(page)
+    page.get_by_label("Live").check()
+    page.get_by_label("Tell me when").check()
+    page.get_by_role("button", name="Start the camera").click()
+    expect(page.locator(".camera-status")).to_contain_text("pictures a second", timeout=30_000)
+
+
+def _doctor(page: Page) -> None:
+    """What a phone would see over http; the browser here is on the server's own machine."""
+    page.add_init_script("Object.defineProperty(window, 'isSecureContext', { value: false })")
+    page.goto("/camera")
+    expect(page.locator(".doctor")).to_be_visible()
+
+
 def _models(page: Page) -> None:
     page.get_by_role("link", name="Models").click()
     page.get_by_text("All about it").first.click()
@@ -116,18 +147,24 @@ STATES: Final[dict[str, Callable[[Page], None]]] = {
     "keys": _keys,
     "history": _history,
     "not-found": _not_found,
+    "camera": _camera,
+    "captures": _captures,
+    "live": _live,
+    "doctor": _doctor,
     "models": _models,
     "gone": _gone,
     "offline": _offline,
 }
 
 
-def shoot(browser: Browser, address: str, folder: Path) -> Iterator[tuple[str, list[Path]]]:
+def shoot(
+    browser: Browser, address: str, folder: Path, states: dict[str, Callable[[Page], None]]
+) -> Iterator[tuple[str, list[Path]]]:
     """One picture per state, size and scheme; yields (name of the row, its pictures)."""
     for size, (width, height) in SIZES.items():
         for scheme in ("light", "dark"):
             row = []
-            for name, reach in STATES.items():
+            for name, reach in states.items():
                 context = browser.new_context(
                     base_url=address,
                     viewport={"width": width, "height": height},
@@ -169,13 +206,20 @@ def main() -> None:
     """Shoot everything and join it, one sheet per width and scheme."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, help="a data folder with a model; it gains a few results")
+    parser.add_argument("--only", default="", help="states, comma separated; default: all")
     parser.add_argument("--out", type=Path, default=ROOT / "out" / "contact-sheet")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary:
         data = options.data_dir or _with_yolox(Path(temporary) / "data")
-        with running_server(data, options.out / "server.log") as address, running_chromium() as browser:
-            for name, row in shoot(browser, address, options.out):
+        with (
+            running_server(data, options.out / "server.log") as address,
+            with_camera(
+                film(options.out / "film.mjpeg", SAMPLES / "horses.jpg", SAMPLES / "buses.jpg")
+            ) as browser,
+        ):
+            states = {name: STATES[name] for name in options.only.split(",") if name} or STATES
+            for name, row in shoot(browser, address, options.out, states):
                 join(row, options.out / f"sheet-{name}.png")
                 print(options.out / f"sheet-{name}.png")
 

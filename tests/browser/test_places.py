@@ -11,7 +11,7 @@ from tests.browser.watch import Watch
 
 pytestmark = pytest.mark.browser
 
-PLACES = ("/", "/history", "/models")
+PLACES = ("/", "/camera", "/history", "/models")
 
 
 def test_history_finds_opens_and_deletes(page: Page, horses: Path, samples: Path, tmp_path: Path) -> None:
