@@ -8,6 +8,7 @@ import json
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, Self
@@ -24,7 +25,7 @@ from sightline.storage.folders import KNOWN, MEBIBYTE, SUFFIXES, find, read_file
 PICTURES_MAX: Final = 100_000
 """In one job; more make several jobs."""
 _OPEN_MAX: Final = 4
-"""Archives that stay open from one part of a job to the next."""
+"""Archives that stay open when nobody reads from them."""
 
 Kind = Literal["file", "member", "blob", "zipped", "url", "object", "refused"]
 Words = Mapping[str, str]
@@ -77,15 +78,23 @@ def _refused(source: str, error: SightlineError) -> Entry:
     return Entry("refused", source, json.dumps(words_of(error)))
 
 
+@dataclass(slots=True)
+class _Held:
+    """An open archive, and how many read from it now."""
+
+    archive: Archive
+    users: int = 0
+
+
 class Pictures:
-    """Lists inputs and reads entries. Several threads may read at once; `trim` only between two jobs."""
+    """Lists inputs and reads entries. Thread-safe; the archives used last stay open."""
 
     def __init__(self, settings: Settings, blobs: Blobs) -> None:
         """Nothing is opened."""
         self._settings, self._blobs = settings, blobs
         self._most = int(settings.upload_max_mb * MEBIBYTE)
         self._lock = threading.Lock()
-        self._open: dict[str, Archive] = {}
+        self._open: dict[tuple[str, int], _Held] = {}
 
     def listed(self, inputs: Inputs, check: Callable[[], None] = lambda: None) -> list[Entry]:
         """All pictures that the inputs name, in order. An input that gives none is one entry that says why.
@@ -124,7 +133,8 @@ class Pictures:
             case "object":
                 return prefixes.read(entry.at, self._settings.job_prefixes, self._most)
             case "member" | "zipped":
-                return self._archive(entry).read(entry.member, self._most)
+                with self._archive(entry) as archive:
+                    return archive.read(entry.member, self._most)
             case "refused":
                 raise RefusedEntry(json.loads(entry.at))
 
@@ -139,17 +149,11 @@ class Pictures:
             return self.read(entry)
         raise NotFound(f"The picture {source[:300]} is not there any more.", next_step="Was it moved?")
 
-    def trim(self) -> None:
-        """Close the archives that were used longest ago."""
-        with self._lock:
-            while len(self._open) > _OPEN_MAX:
-                self._open.pop(next(iter(self._open))).close()
-
     def close(self) -> None:
         """Close all archives."""
         with self._lock:
-            for archive in self._open.values():
-                archive.close()
+            for held in self._open.values():
+                held.archive.close()
             self._open.clear()
 
     def __enter__(self) -> Self:
@@ -162,9 +166,7 @@ class Pictures:
         match inputs.type:
             case "pictures":
                 rows = unique(read_pictures(self._blobs.get(inputs.list)))
-                return (Entry("blob", name, digest) for digest, name in rows)
-            case "archive":
-                return self._unpacked(inputs)
+                return (entry for digest, name in rows for entry in self._uploaded(digest, name))
             case "urls":
                 return (Entry("url", url, url) for url in read_urls(self._blobs.get(inputs.list)))
             case "prefix":
@@ -173,13 +175,20 @@ class Pictures:
                 words = read_urls(self._blobs.get(inputs.list))
                 return (entry for word in words for entry in self._named(word))
 
-    def _unpacked(self, inputs: Inputs) -> Iterator[Entry]:
-        """An uploaded zip that cannot be read at all fails the job: there is nothing else in it."""
-        members = self._archive(Entry("zipped", inputs.place, inputs.list)).members(SUFFIXES)
+    def _uploaded(self, digest: str, name: str) -> Iterator[Entry]:
+        if not _is_zip_name(name):
+            yield Entry("blob", name, digest)
+            return
+        try:
+            with self._archive(Entry("zipped", name, digest)) as archive:
+                members = archive.members(SUFFIXES)
+        except SightlineError as error:
+            yield _refused(name, error)
+            return
         if not members:
-            raise BadOption(f"{inputs.place} holds no pictures.", next_step=KNOWN)
+            yield _refused(name, NotFound(f"{name} holds no pictures.", next_step=KNOWN))
         for member in members:
-            yield Entry("zipped", f"{inputs.place}/{member.name}", inputs.list, member.number)
+            yield Entry("zipped", f"{name}/{member.name}", digest, member.number)
 
     def _under(self, place: str) -> Iterator[Entry]:
         """A store out of reach is an error of the attempt, which is made again; the rest is the input's."""
@@ -206,14 +215,27 @@ class Pictures:
                 else:
                     yield Entry("member", found.source, str(found.path), found.member)
 
-    def _archive(self, entry: Entry) -> Archive:
+    @contextmanager
+    def _archive(self, entry: Entry) -> Iterator[Archive]:
         """The zip that the entry lies in; uploaded ones are copied to a file without a name once."""
+        key = (entry.at, Path(entry.at).stat().st_mtime_ns if entry.kind == "member" else 0)
         with self._lock:
-            archive = self._open.pop(entry.at, None)
-            if archive is None:
-                archive = Archive(Path(entry.at)) if entry.kind == "member" else self._copied(entry)
-            self._open[entry.at] = archive  # at the end: used last
-            return archive
+            held = self._open.pop(key, None)
+            if held is None:
+                held = _Held(Archive(Path(entry.at)) if entry.kind == "member" else self._copied(entry))
+            self._open[key] = held  # at the end: used last
+            held.users += 1
+        try:
+            yield held.archive
+        finally:
+            with self._lock:
+                held.users -= 1
+                self._trim()
+
+    def _trim(self) -> None:
+        idle = [key for key, held in self._open.items() if not held.users]
+        for key in idle[: max(0, len(self._open) - _OPEN_MAX)]:
+            self._open.pop(key).archive.close()
 
     def _copied(self, entry: Entry) -> Archive:
         file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 - the archive closes it
@@ -227,10 +249,9 @@ class Pictures:
     def _candidates(self, inputs: Inputs, source: str) -> Iterator[Entry]:
         match inputs.type:
             case "pictures":
-                rows = unique(read_pictures(self._blobs.get(inputs.list)))
-                yield from (Entry("blob", name, digest) for digest, name in rows if name == source)
-            case "archive":
-                yield from (entry for entry in self._unpacked(inputs) if entry.source == source)
+                for digest, name in unique(read_pictures(self._blobs.get(inputs.list))):
+                    if source == name or (_is_zip_name(name) and source.startswith(f"{name}/")):
+                        yield from (entry for entry in self._uploaded(digest, name) if entry.source == source)
             case "prefix" | "files" if prefixes.is_prefix(source):
                 yield Entry("object", source, source)
             case "files" if Path(source).is_file():
@@ -242,7 +263,9 @@ class Pictures:
         holder = next((parent for parent in path.parents if parent.is_file()), None)
         if holder is not None and is_zip(holder):
             inside = path.relative_to(holder).as_posix()
-            for member in self._archive(Entry("member", str(holder), str(holder))).members(SUFFIXES):
+            with self._archive(Entry("member", str(holder), str(holder))) as archive:
+                members = archive.members(SUFFIXES)
+            for member in members:
                 if member.name == inside:
                     yield Entry("member", str(path), str(holder), member.number)
 
@@ -258,3 +281,7 @@ def unique(pictures: list[tuple[str, str]]) -> list[tuple[str, str]]:
             name = f"{stem} ({taken[name]}){dot}{suffix}" if dot else f"{name} ({taken[name]})"  # noqa: PLW2901
         rows.append((digest, name))
     return rows
+
+
+def _is_zip_name(name: str) -> bool:
+    return name.lower().endswith(".zip")

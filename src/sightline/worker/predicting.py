@@ -7,7 +7,6 @@ memory nor the database feels how many there are. A picture that fails is an ite
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 from weakref import WeakKeyDictionary
@@ -60,8 +59,7 @@ def predict(desk: Desk, claim: Claim) -> Mapping[str, Any] | None:
     """
     order = PredictOrder.from_json(claim.job.payload)
     bundle = _model(desk, order)
-    with _reader(desk) as reader:
-        entries = reader.listed(order.inputs, lambda: desk.check(claim))
+    entries = _reader(desk).listed(order.inputs, lambda: desk.check(claim))
     shard = desk.settings.job_shard
     if len(entries) <= shard and order.inputs.type in (
         "pictures",
@@ -107,22 +105,19 @@ def _model(desk: Desk, order: PredictOrder) -> Bundle:
     return bundle
 
 
-@contextmanager
-def _reader(desk: Desk) -> Iterator[Pictures]:
+def _reader(desk: Desk) -> Pictures:
     reader = _readers.get(desk)
     if reader is None:
         reader = _readers[desk] = Pictures(desk.settings, desk.ledger.blobs)
-    try:
-        yield reader
-    finally:
-        reader.trim()
+    return reader
 
 
 def _look_at(desk: Desk, claim: Claim, part: _Part) -> None:
     done = desk.ledger.done_indexes(claim, part.first, len(part.entries))
     todo = [pair for pair in enumerate(part.entries, part.first) if pair[0] not in done]
     threads = min(desk.settings.decoder_count + 2, desk.settings.waiting_max)
-    with _reader(desk) as reader, _Book(desk, claim) as book:
+    reader = _reader(desk)
+    with _Book(desk, claim) as book:
 
         def look(pair: tuple[int, Entry]) -> _Seen:
             return _seen(desk, part, reader, pair[1])
