@@ -40,10 +40,16 @@ def test_a_film_plays(chromium: Browser, tmp_path: Path) -> None:
             });
             video.src = address;
             await came('loadeddata');
-            const first = colour();
+            const at = async seconds => {
+                video.currentTime = seconds;
+                await came('seeked');
+                return colour();
+            };
+            const [first, last] = [await at(0.5), await at(2.5)];
+            video.currentTime = 0;
             await video.play();
             await came('ended');
-            return { first, last: colour(), seconds: video.duration,
+            return { first, last, seconds: video.duration,
                      width: video.videoWidth, height: video.videoHeight };
         }""",
         address,
