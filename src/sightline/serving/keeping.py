@@ -64,13 +64,21 @@ def keep(
             id=body["id"],
             payload=body,
             min_score=ask.min_score or 0.0,
-            counts=dict(Counter(found["label"] for found in shown["predictions"])),
+            counts=_counts(shown),
             input_sha256=digest,
             image=image,
             thumbnail=thumbnail,
         )
     )
     return shown
+
+
+def _counts(body: dict[str, Any]) -> dict[str, int]:
+    """How many of each label; and a pipeline's verdict once, so that the history can be searched for it."""
+    counts = Counter(found["label"] for found in body["predictions"])
+    if "verdict" in body:
+        counts[body["verdict"]] += 1
+    return dict(counts)
 
 
 def _pictures(road: "Road", data: bytes, *, clean: bool) -> tuple[Picture, Picture]:

@@ -31,6 +31,8 @@ class Answer:
 
     body: dict[str, Any]
     picture: bytes = b""
+    result: Result | None = None
+    """All that was seen, for rules: also what the caller did not ask to be shown."""
 
 
 def answer(services: Services, upload: Upload, wish: Wish, call: Call) -> Answer:
@@ -55,7 +57,7 @@ def answer(services: Services, upload: Upload, wish: Wish, call: Call) -> Answer
     if wish.draw:
         shown = native.from_json(body, labels=result.labels) if options.store else result
         picture = services.road.decoder.draw(upload.data, shown, wish.draw)
-    return Answer(body, picture)
+    return Answer(body, picture, result)
 
 
 def fetched(services: Services, upload: Upload, call: Call) -> Upload:

@@ -20,7 +20,7 @@ from sightline.web.gate import Gate
 from sightline.web.guards import HostList
 from sightline.web.journal import Journal
 from sightline.web.keys import Keyring, load_secret, needs_key
-from sightline.web.routes import health, jobs, live, models, pages, predict, results, samples
+from sightline.web.routes import health, jobs, live, models, pages, predict, results, rules, samples
 from sightline.web.services import Services
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ ENDPOINTS: Final = (
     *models.ENDPOINTS,
     *results.ENDPOINTS,
     *jobs.ENDPOINTS,
+    *rules.ENDPOINTS,
     *samples.ENDPOINTS,
     *health.ENDPOINTS,
     *pages.ENDPOINTS,
@@ -85,7 +86,11 @@ def _lifespan(services: Services, given: "Road | None") -> Any:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         road = given if given is not None else await asyncio.to_thread(_open_road, services.settings)
         services.open(road)
-        chores = [asyncio.create_task(_warm(services)), asyncio.create_task(_prune(services))]
+        chores = [
+            asyncio.create_task(_warm(services)),
+            asyncio.create_task(_prune(services)),
+            asyncio.create_task(_carry(services)),
+        ]
         try:
             yield
         finally:
@@ -123,6 +128,19 @@ def _prune_once(services: Services) -> None:
     gone = services.store.prune()
     if gone:
         services.journal.write("pruned", results=gone)
+
+
+def _start_rules(services: Services) -> None:
+    services.rules.start()
+
+
+async def _carry(services: Services) -> None:
+    """Go on with what rules had to say when the last server stopped."""
+    try:
+        if services.has_results:
+            await asyncio.to_thread(_start_rules, services)
+    except Exception as error:  # noqa: BLE001 - whoever makes or tests a rule will hear of it
+        services.journal.failure("", error)
 
 
 async def _prune(services: Services) -> None:

@@ -16,7 +16,8 @@ from typing import Any, Final
 from starlette.types import Message, Receive, Send
 
 from sightline.errors import BadOption
-from sightline.web.answer import Answer, Wish, answer
+from sightline.web.answer import Wish
+from sightline.web.captures import Capture, captured
 from sightline.web.intake import Upload
 from sightline.web.live_options import LiveOptions, read_options
 from sightline.web.problems import problem_of
@@ -203,7 +204,7 @@ class Conversation:
         try:
             with self._services.road.enter() as call:
                 upload = Upload(frame.data, frame.wish.source)
-                work = partial(answer, self._services, upload, Wish(frame.wish.options), call)
+                work = partial(captured, self._services, upload, Wish(frame.wish.options), call)
                 (outcome,) = await self._services.run(self._leaving, [work], call)
         except ClientGone:
             raise
@@ -215,7 +216,7 @@ class Conversation:
         self.count.answered += 1
         await self._say(self._result(frame, begun, outcome))
 
-    def _result(self, frame: Frame, begun: float, outcome: Answer) -> dict[str, Any]:
+    def _result(self, frame: Frame, begun: float, outcome: Capture) -> dict[str, Any]:
         now = time.perf_counter()
         return {
             "type": "result",
@@ -224,7 +225,8 @@ class Conversation:
             "wait_ms": round(1e3 * (begun - frame.arrived), 2),
             "work_ms": round(1e3 * (now - begun), 2),
             "kept": frame.wish.options.store,
-            "result": outcome.body,
+            "result": outcome.answer.body,
+            "alerts": [alert.to_json() for alert in outcome.alerts],
         }
 
     async def _refuse(self, error: Exception, number: int | None) -> None:

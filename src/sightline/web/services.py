@@ -24,6 +24,7 @@ from sightline.web.metrics import Metrics
 if TYPE_CHECKING:
     from sightline.jobs.ledger import Ledger
     from sightline.jobs.pictures import Pictures
+    from sightline.rules import RuleDesk
     from sightline.serving.road import Road
     from sightline.storage.store import Store
 
@@ -75,6 +76,7 @@ class Services:
     _store: "Store | None" = None
     _ledger: "Ledger | None" = None
     _pictures: "Pictures | None" = None
+    _rules: "RuleDesk | None" = None
     _opening: threading.Lock = field(default_factory=threading.Lock)
     _workers: ThreadPoolExecutor | None = None
     _width: int = 0
@@ -123,6 +125,16 @@ class Services:
             return self._pictures
 
     @property
+    def rules(self) -> "RuleDesk":
+        """The rules, opened when they are first wanted."""
+        with self._opening:
+            if self._rules is None:
+                from sightline.rules import RuleDesk  # noqa: PLC0415 - loads the database's library
+
+                self._rules = RuleDesk.open(self.settings)
+            return self._rules
+
+    @property
     def has_results(self) -> bool:
         """Whether anything was ever stored."""
         return bool(self.settings.database) or (self.settings.data_path / "results").is_dir()
@@ -140,7 +152,7 @@ class Services:
                 executor.shutdown(wait=True, cancel_futures=True)
         road, self._road = self._road, None
         self._workers = self._waiters = None
-        for opened in (self._store, self._pictures, self._ledger):
+        for opened in (self._store, self._pictures, self._ledger, self._rules):
             if opened is not None:
                 opened.close()
         return road

@@ -135,7 +135,7 @@ def _label_names(services: Services, record: Record) -> tuple[str, ...]:
     model = record.payload["model"]
     with suppress(NotFound):
         for bundle in services.road.registry.versions(model["name"]):
-            if bundle.digest == model["digest"]:
+            if bundle.digest == model["digest"] and not bundle.stages:  # whose rows have a stage's labels
                 return bundle.labels
     return ()
 

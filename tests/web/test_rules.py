@@ -1,0 +1,90 @@
+"""Rules over HTTP and from a live camera: made, fired, delivered, shown, removed."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from tests.rules.receiver import receiving
+from tests.web.conftest import Server
+from tests.web.talking import Talk
+
+from sightline.rules import signing
+
+RULES, DELIVERIES = "/api/v1/rules", "/api/v1/deliveries"
+
+
+def ended(client: httpx.Client, rule: str, count: int) -> list[dict[str, Any]]:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        found: list[dict[str, Any]] = client.get(DELIVERIES, params={"rule": rule}).json()["deliveries"]
+        if len(found) == count and all(one["finished"] for one in found):
+            return found
+        time.sleep(0.05)
+    raise AssertionError(found)
+
+
+def test_a_live_camera_makes_a_rule_fire_and_a_signed_webhook_arrives(
+    starting: Callable[..., Server], cat: bytes
+) -> None:
+    with receiving() as inbox:
+        server = starting(fetch_allow=inbox.allow)
+        with httpx.Client(base_url=server.url, timeout=30) as client:
+            wish = {"what": "person", "min_score": 0.5, "hits": 2, "of": 3, "sources": ["door"]}
+            actions = [{"kind": "webhook", "url": inbox.url}, {"kind": "browser"}]
+            made = client.post(RULES, json=wish | {"actions": actions})
+            assert made.status_code == 201
+            rule = made.json()
+            assert rule["secret"].startswith("whsec_")
+            (listed,) = client.get(RULES).json()["rules"]
+            assert "secret" not in listed
+            assert listed == {name: value for name, value in rule.items() if name != "secret"}
+            with Talk(server.port) as talk:
+                talk.options(source="door")
+                told = []
+                for _ in range(3):
+                    talk.send(cat)
+                    told.append(talk.hear()["alerts"])
+            assert [len(alerts) for alerts in told] == [0, 1, 0]  # two of three, then quiet
+            assert told[1][0]["browser"]
+            assert (told[1][0]["rule"], told[1][0]["source"]) == (rule["id"], "door")
+            states = {one["kind"]: one["state"] for one in ended(client, rule["id"], 2)}
+            assert states == {"webhook": "delivered", "browser": "delivered"}
+            ((headers, body),) = inbox.messages
+            assert signing.verify(rule["secret"], headers, body, now=time.time())
+            assert len(client.post(f"{RULES}/{rule['id']}/test").json()["deliveries"]) == 2
+            ended(client, rule["id"], 4)
+            assert client.delete(f"{RULES}/{rule['id']}").status_code == 204
+            assert client.get(RULES).json() == {"rules": []}
+            assert client.get(DELIVERIES).json() == {"deliveries": [], "next": None}
+
+
+@pytest.mark.parametrize(
+    ("wish", "code"),
+    [
+        ({}, "bad_option"),
+        ({"what": "dog", "actions": []}, "bad_option"),
+        ({"what": "dog", "actions": [{"kind": "command", "argv": ["true"]}]}, "bad_option"),
+        ({"what": "dog", "actions": [{"kind": "webhook", "url": "http://127.0.0.1/"}]}, "fetch_refused"),
+        ({"what": "dog", "actions": [{"kind": "webhook", "url": "http://[fd00::1]/"}]}, "fetch_refused"),
+        ({"what": "dog", "hits": 2, "actions": [{"kind": "log"}]}, "bad_option"),
+        ({"what": "dog", "actions": [{"kind": "email", "to": "a@example.org"}]}, "bad_configuration"),
+    ],
+)
+def test_a_rule_that_must_not_be_is_refused(client: httpx.Client, wish: dict[str, Any], code: str) -> None:
+    answer = client.post(RULES, json=wish)
+    assert answer.status_code in range(400, 500) or code == "bad_configuration"
+    assert answer.json()["code"] == code
+    assert client.get(RULES).json() == {"rules": []}
+
+
+def test_what_is_no_json_is_refused(client: httpx.Client) -> None:
+    assert client.post(RULES, content=b"{", headers={"content-type": "application/json"}).status_code == 400
+    assert client.post(RULES, data={"what": "dog"}).status_code == 415
+
+
+def test_what_is_not_there_is_404(client: httpx.Client) -> None:
+    assert client.delete(f"{RULES}/nothing").status_code == 404
+    assert client.post(f"{RULES}/nothing/test").status_code == 404
+    assert client.post(f"{DELIVERIES}/nothing/retry").status_code == 404
