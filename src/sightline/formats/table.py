@@ -27,11 +27,11 @@ def csv(results: Iterable[Result], digests: Mapping[str, str] | None = None) -> 
     writer = _csv.writer(text, quoting=_csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     for result in results:
-        picture = [_safe(result.source), (digests or {}).get(result.id, ""), result.width, result.height]
+        picture = [safe(result.source), (digests or {}).get(result.id, ""), result.width, result.height]
         model = [f"{result.model.name}@{result.model.version}", result.model.digest.removeprefix("sha256:")]
-        told = _safe(result.prediction.verdict) if isinstance(result.prediction, Staged) else ""
+        told = safe(result.prediction.verdict) if isinstance(result.prediction, Staged) else ""
         for row, verdict in _rows(result) or [([""] * 6, "")]:
-            writer.writerow([*picture, *row, *map(_safe, model), _safe(verdict), told])
+            writer.writerow([*picture, *row, *map(safe, model), safe(verdict), told])
     return text.getvalue()
 
 
@@ -40,7 +40,7 @@ def _rows(result: Result) -> list[tuple[list[str | float], str]]:
     return [
         (
             [
-                _safe(row["label"]),
+                safe(row["label"]),
                 row["score"],
                 *(row.get("box", {}).get(side, "") for side in _SIDES),
             ],
@@ -50,5 +50,6 @@ def _rows(result: Result) -> list[tuple[list[str | float], str]]:
     ]
 
 
-def _safe(cell: str) -> str:
+def safe(cell: str) -> str:
+    """A text cell that no spreadsheet runs as a formula."""
     return f"'{cell}" if cell.lstrip(" ").startswith(_FORMULA) else cell

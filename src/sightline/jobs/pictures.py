@@ -218,7 +218,7 @@ class Pictures:
     @contextmanager
     def _archive(self, entry: Entry) -> Iterator[Archive]:
         """The zip that the entry lies in; uploaded ones are copied to a file without a name once."""
-        key = (entry.at, Path(entry.at).stat().st_mtime_ns if entry.kind == "member" else 0)
+        key = (entry.at, _changed(Path(entry.at)) if entry.kind == "member" else 0)
         with self._lock:
             held = self._open.pop(key, None)
             if held is None:
@@ -281,6 +281,14 @@ def unique(pictures: list[tuple[str, str]]) -> list[tuple[str, str]]:
             name = f"{stem} ({taken[name]}){dot}{suffix}" if dot else f"{name} ({taken[name]})"  # noqa: PLW2901
         rows.append((digest, name))
     return rows
+
+
+def _changed(path: Path) -> int:
+    """When the file was written, so that another one under its name is not taken for it."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError as error:
+        raise NotFound(f"There is no archive {path}.", next_step="Was it moved?") from error
 
 
 def _is_zip_name(name: str) -> bool:
