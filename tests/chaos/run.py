@@ -92,7 +92,7 @@ class Report:
         if self.back_s and max(self.back_s) > BACK_S:
             words.append(f"a job was back on a worker only after {max(self.back_s):.1f} s")
         words += [f"refilled after {name} in {it:.1f} s" for name, it in self.refills.items() if it > BACK_S]
-        words += [f"a submission took {it:.1f} s {name}" for name, it in self.submit_s.items() if it > 2.5]
+        words += [f"a submission took {it:.1f} s {name}" for name, it in self.submit_s.items() if it > 2.0]
         return words
 
     def lines(self) -> Iterator[str]:
@@ -125,8 +125,9 @@ def family(pid: int) -> list[int]:
     """A process and all its descendants."""
     found = [pid]
     for one in found:
-        with suppress(OSError):
-            found += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
+        for thread in Path(f"/proc/{one}/task").glob("*"):  # each thread has children of its own
+            with suppress(OSError):
+                found += map(int, (thread / "children").read_text().split())
     return found
 
 

@@ -170,3 +170,23 @@ def test_a_password_is_never_said() -> None:
     with pytest.raises(ConfigError) as refused:
         open_queue(load_settings({"queue": "amqp://me:secret@h/0"}, environment={}))
     assert "secret" not in str(refused.value)
+
+
+def test_the_acl_of_the_documentation_is_enough(redis_server: OwnRedis, root: Path) -> None:
+    page = (root / "docs/how-to/workers.md").read_text("utf-8")
+    words = next(line for line in page.splitlines() if line.startswith("user sightline")).split()[1:]
+    assert redis_server.command("ACL", "SETUSER", *words).startswith("+OK")
+    redis_server.command("FLUSHALL")
+    url = redis_server.url.replace("//", "//sightline:password@")
+    queue = open_queue(load_settings({"queue": url}, environment={}))
+    assert queue.ping()
+    assert queue.offer(ID)
+    assert queue.waiting() == {ID}
+    assert queue.take(0.5) == ID
+    assert queue.take(0) is None
+    client = redis.Redis.from_url(url)
+    for forbidden in (("CONFIG", "GET", "*"), ("EVAL", "return 1", "0"), ("FLUSHALL",), ("GET", "other")):
+        with pytest.raises(redis.exceptions.NoPermissionError):
+            client.execute_command(*forbidden)
+    client.close()
+    queue.close()

@@ -1,15 +1,17 @@
 """Workers as processes: what they do with good work, with bad work, and when somebody kills them."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from tests.chaos.run import family
 from tests.chaos.tasks import ENTRY, digest
 
 from sightline.jobs.ledger import Ledger
@@ -38,9 +40,6 @@ def wait(ledger: Ledger, job: Job, *states: str, seconds: float = 60) -> Job:
 @pytest.fixture
 def start(job_settings: Settings) -> Iterator[Start]:
     """Start workers with the kinds of tests; those that are left are killed at the end."""
-    import json  # noqa: PLC0415
-    from dataclasses import asdict  # noqa: PLC0415
-
     running: list[subprocess.Popen[bytes]] = []
 
     def begin(slots: int = 1, **changes: object) -> subprocess.Popen[bytes]:
@@ -58,12 +57,6 @@ def start(job_settings: Settings) -> Iterator[Start]:
 def pid_of(crew: Crew) -> int | None:
     """Of its supervisor; it changes from look to look, which a type checker cannot know of a property."""
     return crew.pid
-
-
-def children(pid: int) -> list[int]:
-    """Of a process, by the kernel."""
-    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [int(one) for one in found]
 
 
 def test_one_warm_process_does_many_jobs(ledger: Ledger, start: Start) -> None:
@@ -105,7 +98,7 @@ def test_what_a_killed_worker_did_is_done_by_another(ledger: Ledger, start: Star
     job = ledger.submit("checksum", {"text": "x", "seconds": 3, "items": 6})
     first = start()
     wait(ledger, job, "running")
-    child = children(first.pid)[0]
+    child = family(first.pid)[1]
     if whole:
         os.kill(child, signal.SIGSTOP)  # it must not speak after its parent
         os.kill(child, signal.SIGKILL)
@@ -172,3 +165,29 @@ def test_without_workers_a_crew_starts_nothing(data_settings: Settings) -> None:
     with Crew(replace(data_settings, workers=0)) as crew:
         assert crew.pid is None
     assert not data_settings.data_path.exists()
+
+
+_SERVER = (
+    "import json, sys, time; from sightline.settings import Settings\n"
+    "from sightline.worker.crew import Crew\n"
+    "order = json.loads(sys.argv[1])\n"
+    "with Crew(Settings(**order.pop('settings')), **order): time.sleep(600)"
+)
+
+
+@pytest.mark.parametrize("job_settings", ["local+sqlite"], indirect=True)
+def test_the_crew_of_a_killed_server_hands_its_job_back(ledger: Ledger, job_settings: Settings) -> None:
+    settings = asdict(replace(job_settings, workers=1, lease_s=60))
+    order = json.dumps({"settings": settings, "tasks": ENTRY})
+    server = subprocess.Popen([sys.executable, "-c", _SERVER, order], start_new_session=True)
+    job = ledger.submit("checksum", {"text": "x", "seconds": 600})
+    wait(ledger, job, "running")
+    crew = family(server.pid)[1]
+    server.kill()
+    server.wait()
+    back = wait(ledger, job, "queued", seconds=30)
+    assert back.attempt == 0, "long before its lease has passed"
+    end = time.monotonic() + 20
+    while Path(f"/proc/{crew}").exists() and time.monotonic() < end:
+        time.sleep(0.1)
+    assert not Path(f"/proc/{crew}").exists()

@@ -27,5 +27,5 @@ def command(settings: Settings, concurrency: int) -> None:
     with Ledger.open(settings) as ledger:
         waiting = ledger.unfinished()  # a database that cannot be opened is said before anything starts
     place = "the local queue" if settings.queue == "local" else "the queue in Redis"
-    click.echo(f"Working on {place} with {concurrency} at a time; {waiting} waiting. Ctrl-C stops.")
-    work(settings, slots=concurrency)
+    words = f"Working on {place} with {concurrency} at a time; {waiting} waiting. Ctrl-C stops."
+    work(settings, slots=concurrency, started=lambda: click.echo(words))

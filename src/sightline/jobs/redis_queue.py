@@ -36,8 +36,8 @@ LINE: Final = "sightline"
 FUNCTION: Final = "sightline.jobs.redis_queue.only_a_sightline_worker_runs_this"
 _ID: Final = re.compile(r"[0-9a-f]{32}")
 _CONNECT_S: Final = 0.8
-_ANSWER_S: Final = 1.8
-_BLOCK_S: Final = 1.0
+_ANSWER_S: Final = 1.0
+_BLOCK_S: Final = 0.5
 """Redis must answer a blocking call before the client gives up on the socket."""
 _REST_S: Final = 2.0
 _REST_MAX_S: Final = 15.0

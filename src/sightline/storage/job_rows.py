@@ -7,10 +7,10 @@ each other in a ring. A job's events are numbered under the lock of its row, so 
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, case, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from sightline.errors import BadOption, NotFound
 from sightline.storage.database import clock
@@ -235,5 +235,5 @@ def drop(connection: Connection, root: str) -> None:
 
 def insert_new(connection: Connection, table: Any, row: Mapping[str, Any]) -> bool:
     """Insert the row unless its primary key is taken; whether it was inserted."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")  # the other one stays unloaded
     return bool(connection.execute(dialect.insert(table).values(**row).on_conflict_do_nothing()).rowcount)

@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -21,14 +22,23 @@ _EXPIRE_S: Final = 600.0
 _log = logging.getLogger(__name__)
 
 
-def work(settings: Settings, *, slots: int, tasks: str = TASKS, idle_s: float = 0.0) -> None:
+def work(
+    settings: Settings,
+    *,
+    slots: int,
+    tasks: str = TASKS,
+    idle_s: float = 0.0,
+    started: Callable[[], None] = lambda: None,
+) -> None:
     """Work until SIGTERM or SIGINT; or, with ``idle_s``, until there was nothing to do for so long.
 
-    Running jobs are handed back when it stops. Must be called in the main thread.
+    Running jobs are handed back when it stops. ``started`` is called once that is sure. Must be called in
+    the main thread.
     """
     supervisor = Supervisor(settings, slots=slots, tasks=tasks, idle_s=idle_s)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: supervisor.stop())
+    started()
     supervisor.run()
 
 

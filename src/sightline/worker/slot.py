@@ -124,14 +124,17 @@ class Slot:
             self._kill_at, self._why = min(now + _GRACE_S, self._kill_at or now + _GRACE_S), "stopped"
 
     def _bury(self, code: int) -> Ended:
-        """Note the end; the next child comes at once, unless they die young one after the other."""
+        """Note the end; the next child comes at once, unless they die young and idle, one after the other.
+
+        A job that kills whoever takes it has its own end: its attempts.
+        """
         assert self._process is not None
         self.kill()  # whatever it started
         os.close(self._line)
         now = time.monotonic()
         ours = self._kill_at is not None and now >= self._kill_at
         ended = Ended(self.job, self._why if ours else "", code)
-        young = now - self._began < _YOUNG_S and not ours
+        young = now - self._began < _YOUNG_S and self.job is None
         self._deaths = self._deaths + 1 if young else 0
         self._not_before = now + min(_PAUSE_MAX_S, 0.25 * 2**self._deaths) if young else 0.0
         self._process, self.job, self._kill_at = None, None, None
