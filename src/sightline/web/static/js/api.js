@@ -152,6 +152,56 @@ export function listResults({ limit = 24, before, label, name, signal } = {}) {
   return call(`/api/v1/results?${query}`, { signal });
 }
 
+export const jobPath = (id) => `/api/v1/jobs/${encodeURIComponent(id)}`;
+export const getJob = (id, signal) => call(jobPath(id), { signal, cache: "no-store" });
+export const retryJob = (id) => call(`${jobPath(id)}/retry`, { method: "POST" });
+/** Cancels a job that has not ended (its JSON), removes one that has (null). */
+export const endJob = (id) => call(jobPath(id), { method: "DELETE" });
+export const getJobItem = (id, index, signal) => call(`${jobPath(id)}/items/${index}`, { signal });
+
+/** One page of the jobs: {jobs, next, total}. */
+export function listJobs({ limit = 30, before, state, signal } = {}) {
+  const query = new URLSearchParams({ limit });
+  if (before) query.set("before", before);
+  if (state) query.set("state", state);
+  return call(`/api/v1/jobs?${query}`, { signal, cache: "no-store" });
+}
+
+/** What became of the pictures of a job above the index `after`: {results, next, total}. */
+export function jobResults(id, { after = -1, limit = 100, failed = false, signal } = {}) {
+  const query = new URLSearchParams({ brief: "true", after, limit });
+  if (failed) query.set("failed", "true");
+  return call(`${jobPath(id)}/results?${query}`, { signal, cache: "no-store" });
+}
+
+/** Submits a job; the same `key` again is the same job, so it may be sent until it was heard. */
+export function submitJob(wish, key) {
+  return call("/api/v1/jobs", {
+    method: "POST",
+    headers: { "Content-Type": "application/json", Accept: "application/json", "Idempotency-Key": key },
+    body: JSON.stringify(wish),
+  });
+}
+
+/** Sends files for a job that is submitted after them; `onProgress` hears the bytes that have left. */
+export function uploadFiles(form, { onProgress, signal } = {}) {
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", "/api/v1/uploads");
+    request.setRequestHeader("Accept", "application/json");
+    request.upload.onprogress = (event) => onProgress?.(event.loaded);
+    request.onerror = () => reject(networkProblem());
+    request.onabort = () => reject(new DOMException("Stopped.", "AbortError"));
+    request.onload = () => {
+      report(true);
+      if (request.status === 201) resolve(JSON.parse(request.responseText));
+      else reject(toProblem(request.status, request.responseText, request.getResponseHeader("X-Request-Id")));
+    };
+    signal?.addEventListener("abort", () => request.abort());
+    request.send(form);
+  });
+}
+
 let models;
 /** The models, asked once per page load unless `fresh`. */
 export function listModels(fresh = false) {

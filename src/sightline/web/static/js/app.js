@@ -23,7 +23,7 @@ function buildRail() {
   document.body.prepend(h("a", { class: "skip button", href: "#main" }, t("app.skip")));
   onPlace((place) => {
     for (const link of links) {
-      const current = link.dataset.place === place.id;
+      const current = link.dataset.place === (place.under ?? place.id);
       if (current) link.setAttribute("aria-current", "page");
       else link.removeAttribute("aria-current");
     }
@@ -51,12 +51,13 @@ function bindGlobalKeys() {
   };
   bindKeys(
     "keys.everywhere",
-    { u: choose, "/": search, "?": toggleHelp, h: () => go("/history"), o: () => go("/models"), v: () => go("/"), c: () => go("/camera") },
+    { u: choose, "/": search, "?": toggleHelp, h: () => go("/history"), o: () => go("/models"), v: () => go("/"), c: () => go("/camera"), j: () => go("/jobs") },
     [
       [["u"], "key.upload"],
       [["/"], "key.search"],
       [["v"], "key.look"],
       [["c"], "key.camera"],
+      [["j"], "key.jobs"],
       [["h"], "key.history"],
       [["o"], "key.models"],
       [["?"], "key.help"],

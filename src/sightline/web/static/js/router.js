@@ -11,8 +11,11 @@ import { t } from "./strings.js";
 export const PLACES = [
   { id: "look", path: "/", pattern: /^\/$/, icon: "look", load: () => import("./places/look.js") },
   { id: "camera", path: "/camera", pattern: /^\/camera$/, icon: "camera", load: () => styled("camera", import("./places/camera.js")) },
+  { id: "jobs", path: "/jobs", pattern: /^\/jobs$/, icon: "jobs", load: () => styled("jobs", import("./places/jobs.js")) },
   { id: "history", path: "/history", pattern: /^\/history$/, icon: "history", load: () => import("./places/history.js") },
   { id: "models", path: "/models", pattern: /^\/models$/, icon: "models", load: () => import("./places/models.js") },
+  { id: "job", under: "jobs", pattern: /^\/jobs\/(?<id>[^/]+)$/, load: () => styled("jobs", import("./places/job.js")) },
+  { id: "job-item", under: "jobs", pattern: /^\/jobs\/(?<id>[^/]+)\/(?<index>[0-9]+)$/, load: () => styled("jobs", import("./places/job-item.js")) },
   { id: "result", pattern: /^\/r\/(?<id>[^/]+)$/, load: () => import("./places/result.js") },
 ];
 /** A place that comes with a style sheet of its own waits for it, so that nothing jumps. */

@@ -25,11 +25,26 @@ export function captureStrip(onopen) {
     list,
   );
   const cards = [];
+  const waiting = [];
+  // What somebody points at must not move away under the pointer: newer captures wait until it has left.
+  const busy = () => (matchMedia("(hover: hover)").matches && list.matches(":hover")) || Boolean(list.querySelector(":focus-visible"));
   const update = () => {
     none.hidden = clearer.hidden = cards.length > 0;
     clearer.hidden = !cards.length;
-    count.textContent = cards.length < MOST ? (cards.length ? t("captures.count", { n: cards.length }) : "") : t("captures.limit", { n: MOST });
+    const all = cards.length < MOST ? (cards.length ? t("captures.count", { n: cards.length }) : "") : t("captures.limit", { n: MOST });
+    count.textContent = [all, waiting.length && t("captures.waiting", { n: waiting.length })].filter(Boolean).join(" · ");
   };
+  const insert = () => {
+    if (busy()) return;
+    for (const card of waiting.splice(0)) {
+      cards.push(card);
+      list.prepend(card.element);
+      if (cards.length > MOST) drop(cards[0]);
+    }
+    update();
+  };
+  list.addEventListener("pointerleave", () => setTimeout(insert));
+  list.addEventListener("focusout", () => setTimeout(insert));
   const drop = (card) => {
     cards.splice(cards.indexOf(card), 1);
     card.element.remove();
@@ -37,14 +52,15 @@ export function captureStrip(onopen) {
     update();
   };
   const clear = () => {
+    for (const card of waiting.splice(0)) URL.revokeObjectURL(card.url);
     for (const card of [...cards]) drop(card);
   };
   const add = (capture, words, shown, [width, height]) => {
     const card = makeCard(capture, words, onopen, () => drop(card));
     card.picture.draw(shown, width, height);
-    cards.push(card);
-    list.prepend(card.element);
-    if (cards.length > MOST) drop(cards[0]);
+    waiting.push(card);
+    if (waiting.length > MOST) URL.revokeObjectURL(waiting.shift().url);
+    insert();
     update();
   };
   return { element, add, clear };

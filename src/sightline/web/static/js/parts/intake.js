@@ -3,6 +3,7 @@
 import { announce, h, icon } from "../dom.js";
 import { go } from "../router.js";
 import { t } from "../strings.js";
+import { foldersOf, picturesOf, readEntries } from "./folder.js";
 
 let taker = null;
 
@@ -19,13 +20,19 @@ function take(intake) {
   else go("/", { handoff: intake });
 }
 
+/** A folder is a job, wherever it is dropped. */
+function takeFolder(intake) {
+  if (location.pathname === "/jobs" && taker) taker(intake);
+  else go("/jobs", { handoff: intake });
+}
+
 /** Part of the page, so that assistive tools and programs find it; `choose` opens its dialog. */
 const picker = h("input", {
   type: "file",
   id: "picker",
   multiple: true,
   hidden: true,
-  accept: "image/*,.tif,.tiff,.avif",
+  accept: "image/*,.tif,.tiff,.avif,.zip",
   "aria-label": t("look.choose"),
 });
 picker.addEventListener("change", () => {
@@ -73,6 +80,11 @@ export function watchDrops() {
 }
 
 function fromTransfer(transfer) {
+  const folders = foldersOf(transfer); // to be asked at once: after the drop its entries are gone
+  if (folders) {
+    readEntries(folders).then((files) => takeFolder(picturesOf(files)));
+    return true;
+  }
   const files = [...transfer.files];
   if (files.length) {
     take({ files });

@@ -2,11 +2,16 @@
 
 import { h, icon } from "../dom.js";
 import { batch, lastBatch } from "../parts/batch.js";
+import { isZip } from "../parts/folder.js";
 import { choose, onPictures } from "../parts/intake.js";
 import { modelPicker } from "../parts/model-picker.js";
 import { samples } from "../parts/samples.js";
 import { working } from "../parts/working.js";
+import { go } from "../router.js";
 import { t } from "../strings.js";
+
+/** More pictures than this are a job: it goes on when the page is closed. */
+const JOB_FROM = 24;
 
 export function open(root, { handoff, signal }) {
   document.title = t("app.name");
@@ -19,8 +24,10 @@ export function open(root, { handoff, signal }) {
   const list = h("div", { class: "batch-room" }, lastBatch());
 
   function take({ files = [], address, model: asked }) {
-    if (address || files.length === 1) {
+    if (address || (files.length === 1 && !isZip(files[0]))) {
       working(root, { file: files[0], address, model: asked ?? model, signal, back: show });
+    } else if (files.length > JOB_FROM || files.some(isZip)) {
+      go("/jobs", { handoff: { files } });
     } else if (files.length) {
       list.replaceChildren(batch(files, model));
       list.scrollIntoView({ block: "nearest" });
