@@ -113,10 +113,16 @@ def _answers(
         return road.predict(picture.read(), source=picture.name, model=model, ask=ask, deadline_s=300.0)
 
     with ThreadPoolExecutor(rules.callers, thread_name_prefix="evaluate") as callers:
-        for done, result in enumerate(callers.map(answer, pictures), 1):
-            if progress:
-                progress(done, len(pictures))
-            yield result
+        try:
+            for done, result in enumerate(callers.map(answer, pictures), 1):
+                if progress:
+                    progress(done, len(pictures))
+                yield result
+        except BaseException:
+            callers.shutdown(
+                wait=False, cancel_futures=True
+            )  # else all that is left would be looked at first
+            raise
 
 
 def _judge_boxes(dataset: BoxSet, results: Sequence[Result], rules: Rules) -> Report:

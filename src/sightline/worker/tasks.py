@@ -26,4 +26,7 @@ TASKS: Final[dict[str, Task]] = {
     "predict": _lazy("predicting", "predict"),
     "predict.part": _lazy("predicting", "predict_part"),
     "video": _lazy("video", "video"),
+    "evaluate": _lazy("whole", "evaluate"),
+    "import": _lazy("whole", "import_model"),
+    "train": _lazy("training", "train"),
 }
