@@ -317,7 +317,7 @@ const TEXT = {
   "jobs.still": "No worker has taken it yet. It starts by itself as soon as one is free; `sightline worker` starts more of them.",
   "jobs.created": "submitted {time}",
   "jobs.finished": "ended {time}",
-  "jobs.expires": "kept: gone {time}",
+  "jobs.expires": "removed {time}",
   "jobs.attempt": { one: "attempt {n}", other: "attempt {n}" },
   "jobs.why.running": "The last attempt broke; it is being tried again.",
   "jobs.why.before": "The last attempt broke; it is being tried again.",
