@@ -2,10 +2,10 @@
 
     python tools/coco_more.py OUT ANNOTATIONS PICTURES [ANNOTATIONS PICTURES ...] --not FILE [--not FILE ...]
 
-OUT gets ``images/`` and ``instances.json`` in COCO form: pictures of train2017 whose files exist and whose ids
-stand neither in a file named by ``--not`` nor in an earlier source. Categories are those of the first ``--not``
-file, by name. Pictures of val2017 are never taken: models are judged there. Which folders the recipes want
-is said in docs/how-to/train.md.
+OUT gets ``images/`` and ``instances.json`` in COCO form: pictures of train2017 whose files exist and whose
+ids stand neither in a file named by ``--not`` nor in an earlier source. Categories are those of the first
+``--not`` file, by name. Pictures of val2017 are never taken: models are judged there. Which folders the
+recipes want is said in docs/how-to/train.md.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument(
-        "sources", type=Path, nargs="+", help="annotation file and folder of pictures, in pairs"
+        "sources", type=Path, nargs="+", help="annotation file and its pictures' folder, in pairs"
     )
     parser.add_argument("--not", dest="known", type=Path, action="append", required=True)
     words = parser.parse_args()
