@@ -97,8 +97,9 @@ def _captures(page: Page) -> None:
     page.get_by_label("Seconds between captures").fill("1")
     page.get_by_role("button", name="Start the camera").click()
     expect(page.locator(".capture").nth(3)).to_be_visible(timeout=30_000)
+    page.get_by_label("Seconds between captures").fill("60")
     page.locator(".capture").nth(2).get_by_role("button", name="Keep").click()
-    expect(page.locator(".capture .kept")).to_be_visible()
+    expect(page.locator(".capture .kept")).to_be_visible(timeout=30_000)
     page.mouse.move(0, 0)
 
 

@@ -148,6 +148,17 @@ def test_one_now_and_an_older_one_large(page: Page) -> None:
     expect(back).to_be_hidden()
 
 
+def test_what_one_points_at_does_not_move_away(page: Page) -> None:
+    start(page, "0.5")
+    expect(page.locator(".capture").first).to_be_visible()
+    page.locator(".capture-open").first.hover()
+    expect(page.locator(".captures")).to_contain_text(re.compile(r"[2-9] new ones wait"))
+    many = page.locator(".capture").count()
+    page.mouse.move(0, 0)
+    expect(page.locator(".capture").nth(many + 1)).to_be_visible()
+    expect(page.locator(".captures")).not_to_contain_text("wait")
+
+
 def test_live_runs_and_says_how_fast(page: Page) -> None:
     sockets: list[str] = []
     page.on("websocket", lambda socket: sockets.append(socket.url))

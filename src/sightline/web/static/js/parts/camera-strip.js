@@ -7,6 +7,7 @@ import { mini } from "./mini.js";
 import { problemBox } from "./problem.js";
 
 const MOST = 60;
+const TOUCH_MS = 3000;
 
 /**
  * @param {(capture: object) => void} onopen somebody wants to see one large
@@ -26,8 +27,9 @@ export function captureStrip(onopen) {
   );
   const cards = [];
   const waiting = [];
-  // What somebody points at must not move away under the pointer: newer captures wait until it has left.
-  const busy = () => (matchMedia("(hover: hover)").matches && list.matches(":hover")) || Boolean(list.querySelector(":focus-visible"));
+  let touched = -Infinity;
+  // What somebody points at, or is about to tap, must not move away: newer captures wait until the hand has left.
+  const busy = () => performance.now() < touched + TOUCH_MS || (matchMedia("(hover: hover)").matches && list.matches(":hover")) || Boolean(list.querySelector(":focus-visible"));
   const update = () => {
     none.hidden = clearer.hidden = cards.length > 0;
     clearer.hidden = !cards.length;
@@ -45,6 +47,12 @@ export function captureStrip(onopen) {
   };
   list.addEventListener("pointerleave", () => setTimeout(insert));
   list.addEventListener("focusout", () => setTimeout(insert));
+  for (const name of ["touchstart", "scroll"]) {
+    list.addEventListener(name, () => {
+      touched = performance.now();
+      setTimeout(insert, TOUCH_MS + 50);
+    }, { passive: true });
+  }
   const drop = (card) => {
     cards.splice(cards.indexOf(card), 1);
     card.element.remove();
