@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from sightline.cli.jobs.submitting import Work, job_options, place_of, submit_order
 from sightline.cli.options import SIZE_HELP, with_settings
 from sightline.cli.progress import Progress
 from sightline.settings import Settings
@@ -38,7 +39,10 @@ from sightline.settings import Settings
 )
 @click.option("--size", type=click.IntRange(1), help=SIZE_HELP)
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
+@job_options
+@click.pass_context
 def command(
+    ctx: click.Context,
     settings: Settings,
     reference: str,
     data: Path,
@@ -48,12 +52,19 @@ def command(
     rounds: int,
     size: int | None,
     as_json: bool,
+    work: Work,
 ) -> None:
     """Measure a model on labelled pictures.
 
     DATA is a COCO file, a folder with one folder of pictures a class, or an .npz. Every picture takes
     the served road, so the figures are those that users get; intervals are 95 % bootstrap ones.
     """
+    if work.elsewhere:
+        from sightline.jobs.orders import EvaluateOrder  # noqa: PLC0415
+
+        folder = str(pictures.absolute()) if pictures else ""
+        order = EvaluateOrder(reference, place_of(data), folder, min_score, rounds, first, size)
+        ctx.exit(submit_order(order, settings, work, as_json=as_json))
     from sightline.evaluation import Rules, evaluate  # noqa: PLC0415 - numpy and the engines stay out of --help
     from sightline.serving.road import Road  # noqa: PLC0415
 

@@ -10,6 +10,7 @@ _COMMANDS = {
     "watch": ("sightline.cli.watch", "Watch cameras and videos."),
     "serve": ("sightline.cli.serve", "Serve the web page and the HTTP interface."),
     "worker": ("sightline.cli.worker", "Work on jobs: many pictures, videos, evaluations."),
+    "jobs": ("sightline.cli.jobs.group", "Look at jobs, wait for them, take their results."),
     "models": ("sightline.cli.models.group", "List, import, pull, measure and remove models."),
     "pipelines": ("sightline.cli.pipelines.group", "Chain models: list, show and change pipelines."),
     "rules": ("sightline.cli.rules.group", "Do something when something is seen."),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sightline.cli.extra import need_torch
+from sightline.cli.jobs.submitting import Work, job_options, submit_order
 from sightline.cli.options import with_settings
 from sightline.errors import BadOption
 from sightline.settings import Settings
@@ -34,7 +35,10 @@ _Folder = click.Path(path_type=Path, file_okay=False)
     help="Measure the model on this set, which it was not trained on; may be repeated.",
 )
 @click.option("--add", is_flag=True, help="Import the finished model, so that it can be used at once.")
+@job_options
+@click.pass_context
 def command(
+    ctx: click.Context,
     settings: Settings,
     recipe: Path,
     out: Path | None,
@@ -42,12 +46,15 @@ def command(
     changes: tuple[str, ...],
     sets: tuple[Path, ...],
     add: bool,
+    work: Work,
 ) -> None:
     """Train a model by a recipe, and write its bundle.
 
     RECIPE is a TOML file, or the name of a recipe that ships with Sightline. After Ctrl-C the same
     command goes on from the last finished epoch. Needs the extra `train` (torch).
     """
+    if work.elsewhere:
+        ctx.exit(_submit(recipe, changes, sets, settings, work, add=add, kept=out is None and not fresh))
     need_torch("train")
     from sightline.training.export import export  # noqa: PLC0415 - torch loads only here
     from sightline.training.recipe import load_recipe  # noqa: PLC0415
@@ -74,6 +81,26 @@ def command(
         hints = {"version": free_version(registry, plan.name, plan.version)}
         bundle = import_model(folder, registry, settings, **hints).bundle
         click.echo(f"Imported {bundle.reference}. Try it: sightline predict PHOTO --model {bundle.name}")
+
+
+def _submit(
+    recipe: Path,
+    changes: tuple[str, ...],
+    sets: tuple[Path, ...],
+    settings: Settings,
+    work: Work,
+    *,
+    add: bool,
+    kept: bool,
+) -> int:
+    """A job that trains; the exit code."""
+    from sightline.jobs.orders import TrainOrder  # noqa: PLC0415
+
+    if not kept:
+        raise BadOption("A job keeps its run in the data folder, so --out and --fresh have no place.")
+    name = str(recipe.absolute()) if recipe.is_file() else str(recipe)
+    order = TrainOrder(name, changes, tuple(str(data.absolute()) for data in sets), add)
+    return submit_order(order, settings, work, as_json=False)
 
 
 def for_people(epoch: "Epoch") -> str:

@@ -8,7 +8,7 @@ import csv
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -47,7 +47,7 @@ class Export:
 
     name: str
     media_type: str
-    chunks: Iterator[bytes]
+    chunks: Generator[bytes, None, None]
 
 
 def export(
@@ -123,7 +123,7 @@ def _line(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
-def _jsonl(items: _Items) -> Iterator[bytes]:
+def _jsonl(items: _Items) -> Generator[bytes, None, None]:
     for page in items.pages():
         yield b"".join(
             _line(
@@ -139,14 +139,14 @@ def _jsonl(items: _Items) -> Iterator[bytes]:
         )
 
 
-def _csv(items: _Items) -> Iterator[bytes]:
+def _csv(items: _Items) -> Generator[bytes, None, None]:
     head, _, _ = table.csv([]).partition("\r\n")
     yield f"{head}\r\n".encode()
     for _, result in items.results():
         yield table.csv([result]).partition("\r\n")[2].encode()
 
 
-def _coco(items: _Items) -> Iterator[bytes]:
+def _coco(items: _Items) -> Generator[bytes, None, None]:
     """Three walks over the items: which labels there are, the images, then what is in them."""
     names = {int(row["label_id"]): str(row["label"]) for item in items for row in _rows(item)}
     category = {
@@ -227,7 +227,7 @@ def _drawing(items: _Items, pictures: Pictures, draw: Draw) -> Callable[[Item], 
     return drawn
 
 
-def _zip(items: _Items, pictures: Pictures, draw: Draw) -> Iterator[bytes]:
+def _zip(items: _Items, pictures: Pictures, draw: Draw) -> Generator[bytes, None, None]:
     drawn = _drawing(items, pictures, draw)
     pipe, errors = _Pipe(), io.StringIO()
     rows = csv.writer(errors, quoting=csv.QUOTE_ALL, lineterminator="\r\n")

@@ -50,7 +50,9 @@ def import_model(desk: Desk, claim: Claim) -> Mapping[str, Any]:
 
     order: ImportOrder = read(ImportOrder, claim.job.payload)
     registry = desk.road.registry
-    hints = {name: tuple(it) if isinstance(it, list) else it for name, it in order.hints.items()}
+    hints: dict[str, Any] = {
+        name: tuple(it) if isinstance(it, list) else it for name, it in order.hints.items()
+    }
     with file_of(desk, order.model) as path:
         if is_pipeline(path):
             return _told(import_pipeline(path, registry, **hints))

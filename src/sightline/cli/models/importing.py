@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sightline.cli.jobs.submitting import Work, job_options, place_of, submit_order
 from sightline.cli.options import with_settings
 from sightline.cli.terminal import clean, columns
 from sightline.errors import BadOption
@@ -47,12 +48,20 @@ _WANTED = {"--size": "WIDTHxHEIGHT, as in 416x416", "--sizes": "whole numbers, a
 @click.option("--min-score", type=click.FloatRange(0, 1), help="Default threshold.")
 @click.option("--sha256", help="What the file must hash to, as its publisher says.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def command(settings: Settings, source: Path, as_json: bool, **given: Any) -> None:
+@job_options
+@click.pass_context
+def command(
+    ctx: click.Context, settings: Settings, source: Path, as_json: bool, work: Work, **given: Any
+) -> None:
     """Take in an ONNX file, a bundle folder or its zip, or a pipeline (a folder or .toml file).
 
     What is not said is proposed from the file: its shapes, names and known families. Then the model
     has to prove itself in a child process before it is taken; if it cannot, nothing has changed.
     """
+    if work.elsewhere:
+        from sightline.jobs.orders import ImportOrder  # noqa: PLC0415
+
+        ctx.exit(submit_order(ImportOrder(place_of(source), _told(given)), settings, work, as_json=as_json))
     from sightline.registry import Registry  # noqa: PLC0415 - the importer and its libraries stay out of --help
     from sightline.serving.importer import import_model  # noqa: PLC0415
     from sightline.serving.pipelines import import_pipeline, is_pipeline  # noqa: PLC0415
@@ -105,6 +114,13 @@ def _say_pipeline(bundle: "Bundle", *, as_json: bool) -> None:
         f"Imported {bundle.reference}: a pipeline of {' and '.join(bundle.stages)}, checked against them."
     )
     click.echo(f"Try it: sightline predict PHOTO --model {bundle.name}")
+
+
+def _told(given: dict[str, Any]) -> dict[str, Any]:
+    """Hints as JSON holds them; a file of labels is read now, for later it may not be there."""
+    from sightline.serving.hints import read_labels  # noqa: PLC0415
+
+    return {name: list(read_labels(it)) if isinstance(it, Path) else it for name, it in hints(given).items()}
 
 
 def hints(given: dict[str, Any]) -> dict[str, Any]:

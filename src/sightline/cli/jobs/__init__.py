@@ -1,0 +1,1 @@
+"""``sightline jobs …``, and ``--job`` of the commands whose work can be one."""

@@ -1,0 +1,142 @@
+"""``--job``: the same work, written down for a worker instead of done here."""
+
+import glob
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sightline.errors import BadOption, NotFound
+from sightline.settings import Settings
+
+if TYPE_CHECKING:
+    from sightline.jobs.ledger import Ledger
+    from sightline.jobs.orders import Order, Place
+    from sightline.storage.job_kept import Job
+    from sightline.types import Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How a command's work is to be done."""
+
+    job: bool = False
+    wait: bool = False
+    run: bool = False
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it becomes a job at all; waiting for one makes it one."""
+        return self.job or self.wait or self.run
+
+
+def job_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--job``, ``--wait`` and ``--run``; the command gets one argument ``work``."""
+
+    @wraps(function)
+    def command(*args: Any, **kwargs: Any) -> Any:
+        work = Work(kwargs.pop("job"), kwargs.pop("job_wait"), kwargs.pop("job_run"))
+        return function(*args, work=work, **kwargs)
+
+    wrapped: Callable[..., Any] = command
+    for name, key, words in (
+        ("--run", "job_run", "As --wait, with a worker here that ends with this command."),
+        ("--wait", "job_wait", "As --job, and wait until it has ended."),
+        ("--job", "job", "Submit it as a job for a worker, print the job's id, and end."),
+    ):
+        wrapped = click.option(name, key, is_flag=True, help=words)(wrapped)
+    return wrapped
+
+
+def submit_pictures(
+    sources: Sequence[str], ask: "Ask", settings: Settings, work: Work, *, as_json: bool
+) -> int:
+    """A job of pictures; the exit code.
+
+    Raises:
+        SightlineError: A source, a wish or the model is off, or no more jobs may wait.
+    """
+    from sightline.jobs.inputs import LIST_TYPE, PREDICT, Inputs, PredictOrder, urls_blob  # noqa: PLC0415
+    from sightline.jobs.ledger import Ledger  # noqa: PLC0415
+    from sightline.storage.kept import Picture  # noqa: PLC0415
+
+    words = [_word(source, settings) for source in sources]
+    model = _model(settings, ask)
+    with Ledger.open(settings) as ledger:
+        listed = ledger.keep(Picture(urls_blob(words), LIST_TYPE))
+        payload = PredictOrder(Inputs("files", listed, 0), model, ask).to_json()
+        job = ledger.submit(PREDICT, payload, blobs=[listed])
+        return _follow(ledger, job, settings, work, as_json=as_json)
+
+
+def submit_order(order: "Order", settings: Settings, work: Work, *, as_json: bool) -> int:
+    """A job of one piece; the exit code.
+
+    Raises:
+        SightlineError: No more jobs may wait, or the database cannot be written.
+    """
+    from sightline.jobs.ledger import Ledger  # noqa: PLC0415
+    from sightline.jobs.orders import LIMITS_S, blobs_of, kind_of, to_json  # noqa: PLC0415
+
+    kind = kind_of(order)
+    with Ledger.open(settings) as ledger:
+        job = ledger.submit(kind, to_json(order), limit_s=LIMITS_S[kind], blobs=blobs_of(order))
+        return _follow(ledger, job, settings, work, as_json=as_json)
+
+
+def place_of(path: Path) -> "Place":
+    """A file of this machine, by its whole path."""
+    from sightline.jobs.orders import Place  # noqa: PLC0415
+
+    return Place("path", str(path.absolute()), path.name)
+
+
+def _word(source: str, settings: Settings) -> str:
+    """A source as a worker understands it: it runs in another folder."""
+    from sightline.cli.sources import is_address  # noqa: PLC0415
+    from sightline.storage import prefixes  # noqa: PLC0415
+
+    if source == "-":
+        raise BadOption("A job cannot read standard input.", next_step="Give files, or leave out --job.")
+    if is_address(source):
+        return source
+    if prefixes.is_prefix(source):
+        prefixes.check(source, settings.job_prefixes)
+        return source
+    path = Path(source)
+    if path.exists():
+        return str(path.absolute())
+    if not glob.has_magic(source):
+        raise NotFound(f"There is no file {source}.", next_step="Check the name.")
+    return source if path.is_absolute() else f"{glob.escape(str(Path.cwd()))}/{source}"
+
+
+def _model(settings: Settings, ask: "Ask") -> str | None:
+    """The model; what is off with it or the wishes is said now, unless workers elsewhere have their own."""
+    if settings.database:
+        return settings.model or None
+    from sightline.registry import Registry  # noqa: PLC0415
+    from sightline.vision import heads  # noqa: PLC0415
+
+    bundle = Registry(settings).resolve(settings.model or None)
+    bundle.manifest.at(ask.size)
+    heads.need(bundle.manifest, ask)
+    return bundle.reference
+
+
+def _follow(ledger: "Ledger", job: "Job", settings: Settings, work: Work, *, as_json: bool) -> int:
+    from sightline.cli.jobs import waiting  # noqa: PLC0415
+
+    if work.wait or work.run:
+        click.echo(f"Job {job.id}", err=True)
+        job = waiting.wait(ledger, job, settings, run=work.run)
+        return int(waiting.say_how_it_ended(job, as_json=as_json))
+    body: Mapping[str, Any] = job.to_json()
+    click.echo(json.dumps(body, indent=2) if as_json else job.id)
+    if not waiting.is_taken(ledger, job):
+        waiting.say_that_nobody_works(job)
+    return 0
