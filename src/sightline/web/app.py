@@ -20,7 +20,19 @@ from sightline.web.gate import Gate
 from sightline.web.guards import HostList
 from sightline.web.journal import Journal
 from sightline.web.keys import Keyring, load_secret, needs_key
-from sightline.web.routes import health, jobs, live, models, pages, predict, results, rules, samples
+from sightline.web.routes import (
+    health,
+    job_files,
+    job_items,
+    jobs,
+    live,
+    models,
+    pages,
+    predict,
+    results,
+    rules,
+    samples,
+)
 from sightline.web.services import Services
 
 if TYPE_CHECKING:
@@ -32,6 +44,8 @@ ENDPOINTS: Final = (
     *models.ENDPOINTS,
     *results.ENDPOINTS,
     *jobs.ENDPOINTS,
+    *job_items.ENDPOINTS,
+    *job_files.ENDPOINTS,
     *rules.ENDPOINTS,
     *samples.ENDPOINTS,
     *health.ENDPOINTS,

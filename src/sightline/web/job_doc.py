@@ -12,6 +12,12 @@ _FILES: Final[dict[str, Any]] = {
         "format": "binary",
         "description": "A zip of pictures.",
     },
+    "video": {
+        "type": "string",
+        "format": "binary",
+        "description": "A video, instead of pictures: a job of the kind `video`. Fields `every` (seconds "
+        "between two frames that are looked at; 0: all) and `side` (longest side of the film; 0: none).",
+    },
 }
 _KEY: Final[dict[str, Any]] = {
     "name": "Idempotency-Key",

@@ -3,7 +3,7 @@
 import asyncio
 import re
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 from starlette.requests import Request
@@ -17,6 +17,7 @@ from sightline.jobs.inputs import (
     pictures_blob,
     urls_blob,
 )
+from sightline.jobs.video import LIMIT_S, SIDE, VIDEO, VideoOrder
 from sightline.serving import keeping
 from sightline.storage.job_kept import Job
 from sightline.storage.kept import Picture
@@ -30,6 +31,7 @@ from sightline.web.uploads import Arrived, Kept, clean_path, names_of, receive_f
 
 JSON_BYTES: Final = 4 * 1024 * 1024
 """Enough for the names of 20,000 uploads."""
+_OWN: Final = frozenset({"kind", "priority", "every", "side"})
 _KEY: Final = re.compile(rb"[\x21-\x7e]{1,200}")
 
 
@@ -43,6 +45,10 @@ class Order:
     prefix: str = ""
     options: Options = field(default_factory=Options)
     priority: int = 0
+    video: Kept | None = None
+    every_s: float = 0.0
+    side: int = SIDE
+    """Of videos: seconds between two frames, and the longest side of the film."""
 
 
 async def submit(request: Request, services: Services, ticket: Ticket) -> Job:
@@ -114,19 +120,34 @@ def _options(wish: OptionsWish) -> Options:
 
 
 def _from_form(request: Request, arrived: Arrived) -> Order:
-    own = {name: value for name, value in arrived.fields if name in {"kind", "priority"}}
-    if own.get("kind", PREDICT) != PREDICT:
-        raise BadOption(f"kind must be {PREDICT!r}, got {own['kind'][:60]!r}.")
+    own = {name: value for name, value in arrived.fields if name in _OWN}
+    kind = VIDEO if arrived.video is not None else PREDICT
+    if own.get("kind", kind) != kind:
+        raise BadOption(f"kind must be {kind!r} for these files, got {own['kind'][:60]!r}.")
     rest = [(name, value) for name, value in arrived.fields if name not in own]
     options = options_of(request.scope["query_string"], rest)
     if options.store:
         raise BadOption("A job keeps its results itself; `store` is for predictions.")
+    if arrived.video is not None:
+        return _video(arrived, own, options)
     pictures = list(names_of([Kept(one.id, _no_zip(one.name), 0) for one in arrived.pictures]))
     if arrived.archive is not None:
         pictures.append((arrived.archive.id, zip_name(arrived.archive.name)))
     if not pictures:
-        raise BadOption("The form has no files named 'image' and no file named 'archive'.")
+        raise BadOption("The form has no files named 'image' and no file named 'archive' or 'video'.")
     return Order(pictures, options=options, priority=_priority(own.get("priority", "0")))
+
+
+def _video(arrived: Arrived, own: dict[str, str], options: Options) -> Order:
+    if arrived.pictures or arrived.archive is not None:
+        raise BadOption("A form holds a video or pictures, not both.", next_step="Make two jobs of them.")
+    try:
+        every_s, side = float(own.get("every", "0")), int(own.get("side", str(SIDE)))
+    except ValueError as error:
+        raise BadOption("every must be a number of seconds, and side a number of pixels.") from error
+    VideoOrder("blob", "", "", every_s=every_s, side=side)  # says what is off
+    priority = _priority(own.get("priority", "0"))
+    return Order(video=arrived.video, every_s=every_s, side=side, options=options, priority=priority)
 
 
 def _priority(text: str) -> int:
@@ -150,15 +171,15 @@ def _submit(services: Services, order: Order, key: str | None) -> Job:
     keeping.wanted(
         services.road, order.options.model, order.options.ask
     )  # says what is off before anything runs
-    inputs, blobs = _inputs(services, order)
-    payload = PredictOrder(inputs, order.options.model, order.options.ask).to_json()
+    kind, payload, total, blobs, limit_s = _job(services, order)
     try:
         return ledger.submit(
-            PREDICT,
+            kind,
             payload,
             priority=order.priority,
-            total=inputs.count,
+            total=total,
             idempotency_key=key,
+            limit_s=limit_s,
             blobs=blobs,
         )
     except Conflict as error:
@@ -168,6 +189,17 @@ def _submit(services: Services, order: Order, key: str | None) -> Job:
             "One of the uploads is not here (any more): they are kept for an hour without a job.",
             next_step="Send the files again.",
         ) from error
+
+
+def _job(services: Services, order: Order) -> tuple[str, dict[str, Any], int, list[str], float | None]:
+    """Kind, payload, how much there is to do, the blobs it needs, and how long one attempt may take."""
+    options = order.options
+    if order.video is not None:
+        name = order.video.name or "video"
+        wish = VideoOrder("blob", order.video.id, name, options.model, options.ask, order.every_s, order.side)
+        return VIDEO, wish.to_json(), 0, [order.video.id], LIMIT_S
+    inputs, blobs = _inputs(services, order)
+    return PREDICT, PredictOrder(inputs, options.model, options.ask).to_json(), inputs.count, blobs, None
 
 
 def _inputs(services: Services, order: Order) -> tuple[Inputs, list[str]]:

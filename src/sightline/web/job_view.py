@@ -1,11 +1,43 @@
-"""Jobs and their pictures as JSON."""
+"""Jobs and their pictures as JSON; a job that is no longer here is said to be so."""
 
+import re
 from collections import Counter
 from typing import Any, Final
 
+from starlette.responses import Response
+
+from sightline.errors import NotFound
 from sightline.storage.job_kept import Item, Job
+from sightline.web.problems import Gone
+from sightline.web.routes.predict import json_response
+from sightline.web.services import Services
 
 JOBS: Final = "/api/v1/jobs"
+_ID: Final = re.compile(r"[0-9a-f]{32}")
+
+
+def find_job(services: Services, job_id: str) -> Job:
+    """One job.
+
+    Raises:
+        Gone: It has expired or was removed. Ids are made here and are long, so one that is whole was a job.
+        NotFound: This is no id.
+    """
+    try:
+        return services.ledger.get(job_id)
+    except NotFound as error:
+        if _ID.fullmatch(job_id):
+            days = services.settings.job_days
+            kept = f" Jobs are kept for {days:g} days after they end." if days else ""
+            raise Gone(f"Job {job_id} is no longer here: it expired or was removed.{kept}") from error
+        raise
+
+
+def fresh(body: Any) -> Response:
+    """JSON that is true now only."""
+    response = json_response(body)
+    response.headers["cache-control"] = "private, no-cache"
+    return response
 
 
 def job_body(job: Job) -> dict[str, Any]:

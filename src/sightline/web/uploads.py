@@ -28,7 +28,7 @@ from sightline.web.services import ClientGone, Services, Ticket
 if TYPE_CHECKING:
     from sightline.jobs.ledger import Ledger
 
-FILES: Final = ("image", "archive")
+FILES: Final = ("image", "archive", "video")
 _MB: Final = 1024 * 1024
 _NAME_MAX: Final = 200
 _DAY_S: Final = 86_400.0
@@ -50,6 +50,7 @@ class Arrived:
 
     pictures: list[Kept] = field(default_factory=list)
     archive: Kept | None = None
+    video: Kept | None = None
     fields: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -148,13 +149,14 @@ class _Desk:
                 raise BadOption(f"A form may have {FIELDS_MAX} fields, this one has more.")
             return
         if head.name not in FILES:
-            raise BadOption(f"Files are named 'image' or 'archive', this one is named {head.name[:60]!r}.")
+            wanted = "'image', 'archive' or 'video'"
+            raise BadOption(f"Files are named {wanted}, this one is named {head.name[:60]!r}.")
         most = self._services.settings.job_pictures_max
         if head.name == "image" and len(self.arrived.pictures) >= most:
             raise BadOption(f"A job may have {most} pictures, this form has more.")
-        if head.name == "archive":
-            if self.arrived.archive is not None:
-                raise BadOption("A form may have one file 'archive', this one has two.")
+        if head.name != "image":
+            if getattr(self.arrived, head.name) is not None:
+                raise BadOption(f"A form may have one file {head.name!r}, this one has two.")
             self._spool = _Spool(self._services.settings.data_path / FOLDER / "spool")
 
     async def more(self, data: bytes) -> None:
@@ -181,7 +183,9 @@ class _Desk:
                 return
             name = clean_path(self._head.filename)
             if self._spool is not None:
-                self.arrived.archive = await asyncio.to_thread(self._spool.keep, self._ledger, name)
+                zipped = self._head.name == "archive"
+                keep = partial(self._spool.keep, self._ledger, name, zipped=zipped)
+                setattr(self.arrived, self._head.name, await asyncio.to_thread(keep))
                 self._spool = None
             elif data or name:  # a form whose field was left empty sends a file without a name
                 digest = await asyncio.to_thread(self._ledger.keep, Picture(data, media_type(data)))
@@ -215,8 +219,10 @@ class _Spool:
         self._hash.update(data)
         self._size += len(data)
 
-    def keep(self, ledger: "Ledger", name: str) -> Kept:
-        """It is whole: check that it can be read as a zip of pictures, then keep it.
+    def keep(self, ledger: "Ledger", name: str, *, zipped: bool) -> Kept:
+        """It is whole: check that a zip can be read as one of pictures, then keep it.
+
+        What a video is shows when a worker opens it, in a child that may crash.
 
         Raises:
             BadOption: It is no zip, holds no pictures, or is over a limit for archives.
@@ -227,10 +233,12 @@ class _Spool:
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
-        _check_zip(self.path, name)
+        if zipped:
+            _check_zip(self.path, name)
         digest = self._hash.hexdigest()
         ledger.blobs.check_space(self._size)
-        noted = partial(records.keep, digest=digest, media_type="application/zip", size=self._size)
+        kind = "application/zip" if zipped else "application/octet-stream"
+        noted = partial(records.keep, digest=digest, media_type=kind, size=self._size)
         ledger.database.write(noted, alone=True)
         ledger.blobs.put_file(self.path, digest)
         return Kept(digest, name, self._size)
