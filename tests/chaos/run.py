@@ -80,6 +80,8 @@ class Report:
     back_s: list[float] = field(default_factory=list)
     refills: dict[str, float] = field(default_factory=dict)
     submit_s: dict[str, float] = field(default_factory=dict)
+    offer_s: dict[str, float] = field(default_factory=dict)
+    """Of a submission, what waiting for the queue took."""
     attempts: Counter[int] = field(default_factory=Counter)
     seconds: float = 0.0
 
@@ -92,7 +94,7 @@ class Report:
         if self.back_s and max(self.back_s) > BACK_S:
             words.append(f"a job was back on a worker only after {max(self.back_s):.1f} s")
         words += [f"refilled after {name} in {it:.1f} s" for name, it in self.refills.items() if it > BACK_S]
-        words += [f"a submission took {it:.1f} s {name}" for name, it in self.submit_s.items() if it > 2.0]
+        words += [f"an offer took {it:.1f} s {name}" for name, it in self.offer_s.items() if it > 2.0]
         return words
 
     def lines(self) -> Iterator[str]:
@@ -109,7 +111,8 @@ class Report:
         for name, seconds in self.refills.items():
             yield f"refilled      {seconds:.1f} s after {name}"
         for name, seconds in self.submit_s.items():
-            yield f"submission    slowest {seconds:.2f} s {name}"
+            queue = self.offer_s.get(name, 0.0)
+            yield f"submission    slowest {seconds:.2f} s {name}, waiting for the queue {queue:.2f} s"
         yield "verdict       " + ("; ".join(self.broken) or "every promise held")
 
 
@@ -260,6 +263,14 @@ def _slowest_submission(ledger: Ledger, report: Report, name: str) -> Iterator[N
     """Submit all the time meanwhile."""
     over = threading.Event()
 
+    offer = ledger.queue.offer
+
+    def timed(job_id: str, priority: int = 0) -> bool:
+        began = time.monotonic()
+        taken = offer(job_id, priority)
+        report.offer_s[name] = max(report.offer_s.get(name, 0.0), time.monotonic() - began)
+        return taken
+
     def submit() -> None:
         while True:
             began = time.monotonic()
@@ -268,6 +279,7 @@ def _slowest_submission(ledger: Ledger, report: Report, name: str) -> Iterator[N
             if over.wait(0.2):
                 return
 
+    ledger.queue.offer = timed  # type: ignore[method-assign]
     thread = threading.Thread(target=submit)
     thread.start()
     try:
@@ -275,6 +287,7 @@ def _slowest_submission(ledger: Ledger, report: Report, name: str) -> Iterator[N
     finally:
         over.set()
         thread.join()
+        ledger.queue.offer = offer  # type: ignore[method-assign]
 
 
 def _until_refilled(ledger: Ledger) -> float:

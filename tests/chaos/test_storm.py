@@ -28,11 +28,11 @@ def test_no_job_is_lost_while_workers_are_killed(
     redis: OwnRedis | None = None
     if job_settings.queue != "local":
         redis = request.getfixturevalue("redis_server")
-    plan = Plan(jobs=40, minutes=0.15, workers=3, kill_every_s=2, pause_s=2, lease_s=3, redis_faults=True)
+    plan = Plan(jobs=30, minutes=0.12, workers=3, kill_every_s=2, pause_s=2, lease_s=3, redis_faults=True)
     report = storm(job_settings, plan, redis, say=lambda *_args, **_more: None)
-    assert report.broken == []
-    assert report.states == {"done": 40}
-    assert len(report.kills) >= 3
+    assert report.wrong == [], "each has its one result; times are the command's business"
+    assert report.states == {"done": plan.jobs}
+    assert len(report.kills) >= 2
 
 
 @pytest.mark.slow
