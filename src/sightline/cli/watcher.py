@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -26,6 +26,9 @@ from sightline.watching.loop import Ended, Event, Lost, Missed, Plan, Seen, Watc
 from sightline.watching.opening import for_this_terminal
 from sightline.watching.records import Keeper, body_of, line_of
 from sightline.watching.source import parse
+
+if TYPE_CHECKING:
+    from sightline.rules import RuleDesk
 
 _LOOK_UP_S = 0.5
 
@@ -63,7 +66,8 @@ def watch(order: Order, settings: Settings) -> int:
         check_labels(order.ask, bundle)
         asked = keeping.wanted(road, bundle.reference, order.ask)  # says what is off before anything loads
         road.load(bundle.reference)
-        voice = _Voice(_keeper(stack, road, settings, asked.narrow) if order.store else None, file)
+        keeper = _keeper(stack, road, settings, asked.narrow) if order.store else None
+        voice = _Voice(keeper, file, _rules(stack, settings))
         ask = asked.wide if order.store else order.ask
         plans = [
             Plan(source, order.every_s, order.motion, bundle.reference, ask, order.count, order.retries)
@@ -101,8 +105,8 @@ def _run(watchers: Sequence[Watcher], voice: "_Voice") -> None:
 class _Voice:
     """Says what every watcher tells: answers on standard output, troubles on standard error."""
 
-    def __init__(self, keeper: Keeper | None, file: TextIO | None) -> None:
-        self._keeper, self._file = keeper, file
+    def __init__(self, keeper: Keeper | None, file: TextIO | None, rules: "RuleDesk") -> None:
+        self._keeper, self._file, self._rules = keeper, file, rules
         self._lock = threading.Lock()
         self.failed = 0
         self.broken: SightlineError | None = None
@@ -128,7 +132,9 @@ class _Voice:
 
     def _answer(self, seen: Seen) -> None:
         try:
-            line = line_of(body_of(seen, self._keeper))
+            alerts = self._rules.seen(seen.plan.source.shown, seen.result, seen.shot.taken)
+            fired = {"alerts": [alert.to_json() for alert in alerts]} if alerts else {}
+            line = line_of(body_of(seen, self._keeper) | fired)
         except SightlineError as error:  # it could not be kept
             self._warn(seen.plan, error)
         else:
@@ -158,6 +164,15 @@ def _keeper(stack: ExitStack, road: Road, settings: Settings, narrow: Ask) -> Ke
     store = Store.open(settings)
     stack.callback(store.close)
     return Keeper(road, store, narrow)
+
+
+def _rules(stack: ExitStack, settings: Settings) -> "RuleDesk":
+    from sightline.rules import RuleDesk  # noqa: PLC0415 - the database's library
+
+    desk = RuleDesk.open(settings)
+    stack.callback(desk.close)
+    desk.start()
+    return desk
 
 
 @contextmanager

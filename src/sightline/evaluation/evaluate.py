@@ -224,7 +224,7 @@ def _judge_verdicts(dataset: ClassSet, results: Sequence[Result], rules: Rules, 
     heads = verdicts.columns(dataset.classes, pipeline.names, pipeline.verdicts.folders)
     truth = np.array([picture.truth for picture in dataset.pictures], np.int64)
     table = verdicts.confusion(truth, answers, heads, len(dataset.classes))
-    figures = verdicts.figures(truth, answers, heads, pipeline.verdicts.none)
+    figures = verdicts.figures(truth, answers, heads, pipeline.verdicts.none, dataset.classes)
     classes = verdicts.rows(dataset.classes, truth, answers, table)
     report = _report(dataset.name, results, figures, rules, classes=classes, confusion=table)
     return replace(report, columns=heads)

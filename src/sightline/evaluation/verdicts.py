@@ -54,8 +54,10 @@ def confusion(truth: Int64, answers: Sequence[Staged], heads: tuple[str, ...], c
     return table
 
 
-def figures(truth: Int64, answers: Sequence[Staged], heads: tuple[str, ...], none: str) -> dict[str, Figure]:
-    """Right among all and among the decided, how many are decided, and what stage one missed.
+def figures(
+    truth: Int64, answers: Sequence[Staged], heads: tuple[str, ...], none: str, classes: Sequence[str]
+) -> dict[str, Figure]:
+    """Right among all and among the decided, how many are decided, what stage one missed, and each recall.
 
     ``heads`` as of `columns`; the last is the verdict "not sure". ``none`` is the one of empty pictures.
     """
@@ -68,6 +70,9 @@ def figures(truth: Int64, answers: Sequence[Staged], heads: tuple[str, ...], non
         "decided": share(int(decided.sum()), len(truth)),
         "right_of_decided": share(int((right & decided).sum()), int(decided.sum())),
         "missed_by_stage_one": share(int(missed.sum()), int(there.sum())),
+    } | {
+        f"recall of {name}": share(int((right & (truth == place)).sum()), int((truth == place).sum()))
+        for place, name in enumerate(classes)
     }
 
 
