@@ -89,7 +89,7 @@ def _not_found(page: Page) -> None:
 
 def _camera(page: Page) -> None:
     page.get_by_role("link", name="Camera").click()
-    expect(page.get_by_label("Sees at")).to_be_visible()
+    expect(page.locator(".place-camera").get_by_label("Sees at")).to_be_visible()
 
 
 def _captures(page: Page) -> None:

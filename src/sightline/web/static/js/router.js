@@ -12,11 +12,11 @@ export const PLACES = [
   { id: "look", path: "/", pattern: /^\/$/, icon: "look", load: () => import("./places/look.js") },
   { id: "camera", path: "/camera", pattern: /^\/camera$/, icon: "camera", load: () => styled("camera", import("./places/camera.js")) },
   { id: "jobs", path: "/jobs", pattern: /^\/jobs$/, icon: "jobs", load: () => styled("jobs", import("./places/jobs.js")) },
-  { id: "history", path: "/history", pattern: /^\/history$/, icon: "history", load: () => import("./places/history.js") },
-  { id: "models", path: "/models", pattern: /^\/models$/, icon: "models", load: () => import("./places/models.js") },
+  { id: "history", path: "/history", pattern: /^\/history$/, icon: "history", ahead: true, load: () => import("./places/history.js") },
+  { id: "models", path: "/models", pattern: /^\/models$/, icon: "models", ahead: true, load: () => import("./places/models.js") },
   { id: "job", under: "jobs", pattern: /^\/jobs\/(?<id>[^/]+)$/, load: () => styled("jobs", import("./places/job.js")) },
   { id: "job-item", under: "jobs", pattern: /^\/jobs\/(?<id>[^/]+)\/(?<index>[0-9]+)$/, load: () => styled("jobs", import("./places/job-item.js")) },
-  { id: "result", pattern: /^\/r\/(?<id>[^/]+)$/, load: () => import("./places/result.js") },
+  { id: "result", pattern: /^\/r\/(?<id>[^/]+)$/, ahead: true, load: () => import("./places/result.js") },
 ];
 /** A place that comes with a style sheet of its own waits for it, so that nothing jumps. */
 async function styled(name, module) {
@@ -47,8 +47,10 @@ export function start(element) {
   main = element;
   addEventListener("popstate", () => show({ focus: true }));
   document.addEventListener("click", follow);
-  // The other places are fetched once the first one stands, so that they open at once, and without the server too.
-  addEventListener("load", () => setTimeout(() => [...PLACES, LOST].forEach((place) => place.load().catch(() => undefined)), 1000), { once: true });
+  // Places that show what is there already are fetched once the first one stands, so that they open at once, and
+  // without the server too. Those that can do nothing without it wait until they are wanted.
+  const ahead = [...PLACES.filter((place) => place.ahead), LOST];
+  addEventListener("load", () => setTimeout(() => ahead.forEach((place) => place.load().catch(() => undefined)), 1000), { once: true });
   return show({ focus: false });
 }
 

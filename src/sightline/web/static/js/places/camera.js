@@ -131,7 +131,7 @@ class CameraPlace {
     const kind = diagnose(facts());
     this.#button(false);
     this.#saySent();
-    this.sentence.textContent = t("camera.idle");
+    this.sentence.textContent = t(kind ? `doctor.${kind}` : "camera.idle");
     this.status.textContent = "\u00a0";
     this.startButton.disabled = Boolean(kind);
     if (kind) this.view.say(doctorBox(kind));
