@@ -12,7 +12,7 @@ VIDEO: Final = "video"
 VERSION: Final = 1
 LIMIT_S: Final = 6 * 3600.0
 """Seconds that one attempt may take: a video is not cut into parts, as objects go on from frame to frame."""
-SIDE: Final = 960
+SIDE: Final = 720
 SIDE_MAX: Final = 1920
 
 

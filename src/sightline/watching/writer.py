@@ -20,7 +20,7 @@ from sightline.types import UInt8
 from sightline.watching.capture import need_video
 
 MEDIA_TYPE: Final = "video/webm"
-SIDE: Final = 960
+SIDE: Final = 720
 """Longest side of a film's frames, unless asked otherwise."""
 _AHEAD: Final = 4
 """Frames that may wait to be written."""
