@@ -3,11 +3,15 @@
 import datetime as dt
 import hashlib
 import ipaddress
+import os
+import pty
 import re
+import select
 import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -271,6 +275,34 @@ def test_the_square_is_for_terminals_only() -> None:
     program = "from sightline.cli.qr import square; print(repr(square('https://192.0.2.7:8000/?key=abc')))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "''\n"
+
+
+def _in_a_terminal(folder: Path, *words: str) -> str:
+    """What `sightline serve` shows on a terminal until it is ready."""
+    ours, its = pty.openpty()
+    command = [sys.executable, "-m", "sightline", "serve", "--port", "0", "--data-dir", str(folder), *words]
+    process = subprocess.Popen(command, stdout=its, stderr=subprocess.DEVNULL)
+    shown = b""
+    until = time.monotonic() + 40
+    try:
+        while time.monotonic() < until and b"Sightline is at" not in shown:
+            if select.select([ours], [], [], 1)[0]:
+                shown += os.read(ours, 65536)
+        while select.select([ours], [], [], 0.5)[0]:
+            shown += os.read(ours, 65536)
+    finally:
+        process.terminate()
+        process.wait(30)
+        os.close(ours)
+        os.close(its)
+    return shown.decode()
+
+
+def test_a_terminal_shows_the_square_where_phones_can_reach_the_server(tmp_path: Path) -> None:
+    shown = _in_a_terminal(tmp_path / "data", "--host", "0.0.0.0", "--tls")
+    assert shown.count("\N{LOWER HALF BLOCK}") + shown.count("\N{UPPER HALF BLOCK}") > 100
+    assert "SHA-256" in shown
+    assert "\N{UPPER HALF BLOCK}" not in _in_a_terminal(tmp_path / "data")
 
 
 def test_the_square_says_the_link(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,8 +27,9 @@ from sightline.settings import Settings
 )
 def command(settings: Settings) -> None:
     """Serve the web page and the HTTP interface until Ctrl-C."""
+    from sightline.cli.qr import square  # noqa: PLC0415
     from sightline.web.serve import serve  # noqa: PLC0415 - the web server loads only when it is wanted
     from sightline.worker.crew import Crew  # noqa: PLC0415
 
     with Crew(settings):
-        serve(settings)
+        serve(settings, square)
