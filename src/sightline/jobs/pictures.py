@@ -272,14 +272,18 @@ class Pictures:
 
 def unique(pictures: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """(digest, name) with each name once: two pictures may be called ``image.jpg``."""
-    taken: dict[str, int] = {}
+    taken = {name for _, name in pictures}
+    seen: dict[str, int] = {}
     rows = []
     for digest, name in pictures:
-        taken[name] = taken.get(name, 0) + 1
-        if taken[name] > 1:
+        seen[name] = number = seen.get(name, 0) + 1
+        own = name
+        while number > 1 and own in taken:
             stem, dot, suffix = name.rpartition(".")
-            name = f"{stem} ({taken[name]}){dot}{suffix}" if dot else f"{name} ({taken[name]})"  # noqa: PLW2901
-        rows.append((digest, name))
+            own = f"{stem} ({number}){dot}{suffix}" if dot else f"{name} ({number})"
+            number += 1
+        taken.add(own)
+        rows.append((digest, own))
     return rows
 
 

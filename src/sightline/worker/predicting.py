@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, finalize
 
 from sightline.errors import DeadlineExceeded, InputError, SightlineError
 from sightline.formats import native
@@ -109,6 +109,7 @@ def _reader(desk: Desk) -> Pictures:
     reader = _readers.get(desk)
     if reader is None:
         reader = _readers[desk] = Pictures(desk.settings, desk.ledger.blobs)
+        finalize(desk, reader.close)
     return reader
 
 

@@ -51,7 +51,7 @@ _WANTED = {"--size": "WIDTHxHEIGHT, as in 416x416", "--sizes": "whole numbers, a
 @job_options
 @click.pass_context
 def command(
-    ctx: click.Context, settings: Settings, source: Path, as_json: bool, work: Work, **given: Any
+    ctx: click.Context, /, settings: Settings, source: Path, as_json: bool, work: Work, **given: Any
 ) -> None:
     """Take in an ONNX file, a bundle folder or its zip, or a pipeline (a folder or .toml file).
 
