@@ -21,8 +21,10 @@ from sightline.settings import load_settings
 
 _START = (
     "import json,sys; from sightline.settings import load_settings; from sightline.web.serve import serve; "
+    "from sightline.worker.crew import Crew\n"
+    "settings = load_settings(json.loads(sys.argv[1]), environment={})\n"
+    "with Crew(settings): serve(settings)"
 )
-_START += "serve(load_settings(json.loads(sys.argv[1]), environment={}))"
 
 
 _ANYONE = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -79,6 +81,7 @@ def start(data: Path, **options: Any) -> Server:
         "model": "tiny",
         "decoders": 2,
         "disk_reserve_mb": 0,
+        "workers": 0,
     } | options
     environment = {"PATH": os.environ["PATH"], "PYTHONWARNINGS": "error::ResourceWarning"}
     environment |= {
