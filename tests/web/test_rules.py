@@ -60,6 +60,23 @@ def test_a_live_camera_makes_a_rule_fire_and_a_signed_webhook_arrives(
             assert client.get(DELIVERIES).json() == {"deliveries": [], "next": None}
 
 
+def test_a_picture_that_is_named_a_capture_counts_too(starting: Callable[..., Server], cat: bytes) -> None:
+    server = starting()
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+        client.post(RULES, json={"what": "person", "sources": ["door"], "actions": [{"kind": "log"}]})
+
+        def sent(**query: str) -> dict[str, Any]:
+            found: dict[str, Any] = client.post("/api/v1/predict", files={"image": cat}, params=query).json()
+            return found
+
+        assert "alerts" not in sent()
+        assert sent(capture="yard")["alerts"] == []
+        (alert,) = sent(capture="door")["alerts"]
+        assert (alert["what"], alert["source"], alert["browser"]) == ("person", "door", False)
+        assert sent(capture="door")["alerts"] == []
+        assert sent(capture="x" * 101)["code"] == "bad_option"
+
+
 @pytest.mark.parametrize(
     ("wish", "code"),
     [

@@ -4,8 +4,9 @@ Plain synchronous functions for worker threads; the routes only receive and send
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from sightline.errors import SightlineError
 from sightline.formats import native
 from sightline.serving import keeping
 from sightline.serving.call import Call
@@ -14,6 +15,9 @@ from sightline.types import Result
 from sightline.web.intake import Upload
 from sightline.web.options import Options
 from sightline.web.services import Services
+
+if TYPE_CHECKING:
+    from sightline.rules import Alert
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +35,6 @@ class Answer:
 
     body: dict[str, Any]
     picture: bytes = b""
-    result: Result | None = None
-    """All that was seen, for rules: also what the caller did not ask to be shown."""
 
 
 def answer(services: Services, upload: Upload, wish: Wish, call: Call) -> Answer:
@@ -57,7 +59,20 @@ def answer(services: Services, upload: Upload, wish: Wish, call: Call) -> Answer
     if wish.draw:
         shown = native.from_json(body, labels=result.labels) if options.store else result
         picture = services.road.decoder.draw(upload.data, shown, wish.draw)
-    return Answer(body, picture, result)
+    if options.capture:
+        body["alerts"] = [alert.to_json() for alert in _alerts(services, options.capture, result)]
+    return Answer(body, picture)
+
+
+def _alerts(services: Services, camera: str, result: Result) -> tuple["Alert", ...]:
+    """Tell the rules what a camera saw. That they cannot be followed is no reason to answer nothing."""
+    if not services.has_results:
+        return ()
+    try:
+        return services.rules.seen(camera, result)
+    except SightlineError as error:
+        services.journal.write("rules", problem=error.code, detail=error.message)
+        return ()
 
 
 def fetched(services: Services, upload: Upload, call: Call) -> Upload:

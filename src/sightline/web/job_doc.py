@@ -5,6 +5,8 @@ from typing import Any, Final
 from sightline.web.job_schemas import JobBody, JobWish, UploadListBody
 from sightline.web.predict_doc import PARAMETERS
 
+NOT_FOR_JOBS: Final = ("store", "capture")
+"""Options of a prediction that mean nothing for a job."""
 _FILES: Final[dict[str, Any]] = {
     "image": {"type": "array", "items": {"type": "string", "format": "binary"}},
     "archive": {
@@ -47,7 +49,7 @@ def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 SUBMIT: Final[dict[str, Any]] = {
-    "parameters": [_KEY, *(one for one in PARAMETERS if one["name"] != "store")],
+    "parameters": [_KEY, *(one for one in PARAMETERS if one["name"] not in ("store", "capture"))],
     "requestBody": {
         "required": True,
         "description": "A form may also have fields `priority` and those of the query; JSON takes no query.",

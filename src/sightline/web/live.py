@@ -9,15 +9,14 @@ import asyncio
 import contextlib
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
 from starlette.types import Message, Receive, Send
 
 from sightline.errors import BadOption
-from sightline.web.answer import Wish
-from sightline.web.captures import Capture, captured
+from sightline.web.answer import Answer, Wish, answer
 from sightline.web.intake import Upload
 from sightline.web.live_options import LiveOptions, read_options
 from sightline.web.problems import problem_of
@@ -30,6 +29,8 @@ IDLE: Final = 4408
 BROKEN: Final = 1011
 LEFT: Final = 1006
 """Not sent: the client left without a word."""
+CAMERA: Final = "camera"
+"""What rules call a camera that has no name of its own."""
 _ENCODE: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
@@ -204,7 +205,8 @@ class Conversation:
         try:
             with self._services.road.enter() as call:
                 upload = Upload(frame.data, frame.wish.source)
-                work = partial(captured, self._services, upload, Wish(frame.wish.options), call)
+                options = replace(frame.wish.options, capture=frame.wish.source or CAMERA)
+                work = partial(answer, self._services, upload, Wish(options), call)
                 (outcome,) = await self._services.run(self._leaving, [work], call)
         except ClientGone:
             raise
@@ -216,7 +218,7 @@ class Conversation:
         self.count.answered += 1
         await self._say(self._result(frame, begun, outcome))
 
-    def _result(self, frame: Frame, begun: float, outcome: Capture) -> dict[str, Any]:
+    def _result(self, frame: Frame, begun: float, outcome: Answer) -> dict[str, Any]:
         now = time.perf_counter()
         return {
             "type": "result",
@@ -225,8 +227,8 @@ class Conversation:
             "wait_ms": round(1e3 * (begun - frame.arrived), 2),
             "work_ms": round(1e3 * (now - begun), 2),
             "kept": frame.wish.options.store,
-            "result": outcome.answer.body,
-            "alerts": [alert.to_json() for alert in outcome.alerts],
+            "alerts": outcome.body.pop("alerts", []),
+            "result": outcome.body,
         }
 
     async def _refuse(self, error: Exception, number: int | None) -> None:

@@ -9,9 +9,10 @@ from sightline.errors import BadOption
 from sightline.formats.text import labels_of
 from sightline.types import Ask
 
-NAMES: Final = ("model", "min_score", "max_results", "labels", "size", "store")
+NAMES: Final = ("model", "min_score", "max_results", "labels", "size", "store", "capture")
 RESULTS_MAX: Final = 1000
 _QUERY_MAX: Final = 8 * 1024
+_NAME_MAX: Final = 100
 _TRUE: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -22,6 +23,8 @@ class Options:
     ask: Ask = field(default_factory=Ask)
     model: str | None = None
     store: bool = False
+    capture: str = ""
+    """The camera that the picture is of: its rules are told, and the answer has their ``alerts``."""
 
 
 def options_of(query: bytes, fields: list[tuple[str, str]] | None = None) -> Options:
@@ -49,7 +52,8 @@ def options_of(query: bytes, fields: list[tuple[str, str]] | None = None) -> Opt
         labels=frozenset(labels) if labels else None,
         size=size_of(values["size"]) if "size" in values else None,
     )
-    return Options(ask, values.get("model") or None, _truth("store", values.get("store", "false")))
+    store = _truth("store", values.get("store", "false"))
+    return Options(ask, values.get("model") or None, store, capture_of(values.get("capture", "")))
 
 
 def _pairs(query: bytes) -> list[tuple[str, str]]:
@@ -100,6 +104,17 @@ def size_of(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 6 and int(text)):
         raise BadOption(f"size must be a whole number of pixels, got {text[:60]!r}.")
     return int(text)
+
+
+def capture_of(text: str) -> str:
+    """The name of a camera, for rules; empty: the picture is of none.
+
+    Raises:
+        BadOption: Too long, or with characters that cannot be seen.
+    """
+    if len(text) > _NAME_MAX or not text.isprintable():
+        raise BadOption(f"capture must be the name of a camera, at most {_NAME_MAX} characters.")
+    return text.strip()
 
 
 def _truth(name: str, text: str) -> bool:

@@ -57,6 +57,13 @@ PARAMETERS: Final[list[dict[str, Any]]] = [
         "description": "Keep the answer and a copy of the picture without metadata. Default: keep nothing.",
         "schema": {"type": "boolean"},
     },
+    {
+        "name": "capture",
+        "in": "query",
+        "description": "The name of the camera that the picture is of: rules count it, and the answer has "
+        "`alerts`, those that it made fire. Default: the picture is of no camera.",
+        "schema": {"type": "string", "maxLength": 100},
+    },
 ]
 
 _FORM: Final[dict[str, Any]] = {

@@ -98,6 +98,18 @@ class TimingBody(Body):
     total: float
 
 
+class AlertBody(Body):
+    """A rule that fired just now."""
+
+    rule: str = Field(description="Its id.")
+    name: str
+    what: str
+    score: float
+    source: str
+    time: float = Field(description="Unix seconds.")
+    browser: bool = Field(description="Whether the page is to show a notification.")
+
+
 class ResultBody(Body):
     """One answer about one picture."""
 
@@ -118,6 +130,9 @@ class ResultBody(Body):
     scores: ScoresBody | None = Field(default=None, description="Both scores of the row that decided.")
     stages: list[ModelBody] | None = Field(default=None, description="Who answered; a rule is `rule:signs`.")
     stage_labels: list[str] | None = Field(default=None, description="All labels of stage two, by label id.")
+    alerts: list[AlertBody] | None = Field(
+        default=None, description="With `capture`: the rules that it fired."
+    )
 
 
 class ManyBody(Body):

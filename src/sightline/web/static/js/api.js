@@ -73,12 +73,12 @@ async function call(path, options = {}) {
  * @param {Blob} picture
  * @param {{name: string, model?: string, size?: number, min?: number, store?: boolean, onProgress?: (share: number) => void, signal?: AbortSignal}} options
  */
-export function predict(picture, { name, model, size, min, store = true, onProgress, signal }) {
+export function predict(picture, { name, model, size, min, store = true, capture, onProgress, signal }) {
   const form = new FormData();
   form.append("image", picture, name);
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", predictPath(model, size, store, min));
+    request.open("POST", predictPath(model, size, store, min) + (capture ? `&capture=${encodeURIComponent(capture)}` : ""));
     request.setRequestHeader("Accept", "application/json");
     request.upload.onprogress = (event) => event.lengthComputable && onProgress?.(event.loaded / event.total);
     request.upload.onload = () => onProgress?.(1);
@@ -153,6 +153,13 @@ export function listResults({ limit = 24, before, label, name, signal } = {}) {
 }
 
 export const jobPath = (id) => `/api/v1/jobs/${encodeURIComponent(id)}`;
+export const listRules = (signal) => call("/api/v1/rules", { signal, cache: "no-store" }).then((body) => body.rules);
+export const createRule = (wish) => call("/api/v1/rules", { method: "POST", body: JSON.stringify(wish), headers: { Accept: "application/json", "Content-Type": "application/json" } });
+export const deleteRule = (id) => call(`/api/v1/rules/${encodeURIComponent(id)}`, { method: "DELETE" });
+export const testRule = (id) => call(`/api/v1/rules/${encodeURIComponent(id)}/test`, { method: "POST" });
+export const listDeliveries = (signal) => call("/api/v1/deliveries?limit=50", { signal, cache: "no-store" }).then((body) => body.deliveries);
+export const retryDelivery = (id) => call(`/api/v1/deliveries/${encodeURIComponent(id)}/retry`, { method: "POST" });
+
 export const getJob = (id, signal) => call(jobPath(id), { signal, cache: "no-store" });
 export const retryJob = (id) => call(`${jobPath(id)}/retry`, { method: "POST" });
 /** Cancels a job that has not ended (its JSON), removes one that has (null). */

@@ -5,6 +5,10 @@ export function toResult(json) {
   const predictions = (json.predictions ?? []).map((item, index) => ({
     index,
     label: item.label,
+    /** What is drawn and listed: a pipeline's row says what it was judged to be. */
+    name: item.verdict ? `${item.label} · ${item.verdict}` : item.label,
+    verdict: item.verdict ?? null,
+    then: item.then ?? [],
     labelId: item.label_id,
     score: item.score,
     box: item.box ? [item.box.x1, item.box.y1, item.box.x2, item.box.y2] : null,
@@ -21,6 +25,7 @@ export function toResult(json) {
     predictions,
     minScore: json.min_score ?? 0.35,
     decision: json.decision ?? null,
+    verdict: json.verdict ? { name: json.verdict, title: json.verdict_title || json.verdict, first: json.scores?.first ?? null, second: json.scores?.second ?? null, byRule: (json.stages ?? []).some((stage) => stage.name === "rule:signs") } : null,
     engine: json.engine ?? "",
     seenAt: json.size ?? null,
     timing: json.timing_ms ?? {},

@@ -76,7 +76,8 @@ export class Every {
       this.onstate({ looking: true });
       const capture = { ...picture, at, model, size, min, name: captureName(at) };
       try {
-        capture.json = await predict(picture.blob, { name: capture.name, model, size, min, store: keep, signal });
+        capture.json = await predict(picture.blob, { name: capture.name, model, size, min, store: keep, capture: "camera", signal });
+        capture.alerts = capture.json.alerts ?? [];
         capture.id = keep ? capture.json.id : null;
       } catch (problem) {
         capture.problem = problem;

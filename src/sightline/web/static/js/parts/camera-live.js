@@ -78,7 +78,7 @@ export class Live {
   #answered(answer, taken) {
     if (!taken) return;
     this.pace.answered(taken.taken, performance.now(), answer.wait_ms + answer.work_ms);
-    this.oncapture({ ...taken, json: answer.result, id: null });
+    this.oncapture({ ...taken, json: answer.result, alerts: answer.alerts ?? [], id: null });
     this.#pump();
   }
 

@@ -12,7 +12,7 @@ function whereWords(item, result) {
 /** "dog, 93 %, bottom left" */
 export function sayObject(item, result) {
   const where = whereWords(item, result);
-  return where ? t("result.row", { label: item.label, score: percent(item.score), where }) : `${item.label}, ${percent(item.score)}`;
+  return where ? t("result.row", { label: item.name ?? item.label, score: percent(item.score), where }) : `${item.name ?? item.label}, ${percent(item.score)}`;
 }
 
 /**
@@ -78,7 +78,7 @@ function row(item, result) {
     { class: "object-row", role: "option", id: `object-${item.index}`, "aria-selected": "false", data: { index: item.index } },
     h("span", { class: "object-number numbers small", "aria-hidden": "true" }),
     dot,
-    h("span", { class: "object-label" }, item.label),
+    h("span", { class: "object-label" }, item.name ?? item.label),
     h("span", { class: "bar" }, fill),
     h("span", { class: "object-score numbers" }, percent(item.score)),
     h("span", { class: "unseen" }, whereWords(item, result)),

@@ -120,7 +120,7 @@ export class Overlay {
     const order = this.drawing ? [...first, ...rest] : [];
     const items = order.map((item) => ({
       box: [item.box[0] * scale + x, item.box[1] * scale + y, item.box[2] * scale + x, item.box[3] * scale + y],
-      full: widthOf(`${item.label} ${percent(item.score)}`),
+      full: widthOf(`${item.name ?? item.label} ${percent(item.score)}`),
       short: widthOf(String(this.#number(item))),
       keep: item.index === this.active,
     }));
@@ -135,7 +135,7 @@ export class Overlay {
 
   #chip(item, spot) {
     const rgb = rgbOf(item.labelId);
-    const text = spot.short ? String(this.#number(item)) : `${item.label} ${percent(item.score)}`;
+    const text = spot.short ? String(this.#number(item)) : `${item.name ?? item.label} ${percent(item.score)}`;
     return s(
       "g",
       { class: item.index === this.active ? "chip active" : "chip", data: { index: item.index } },

@@ -17,6 +17,7 @@ import { captureStrip } from "../parts/camera-strip.js";
 import { CameraView } from "../parts/camera-view.js";
 import { modelPicker } from "../parts/model-picker.js";
 import { problemBox } from "../parts/problem.js";
+import { verdictWords } from "../parts/verdict.js";
 import { describe, percent, t } from "../strings.js";
 
 const NOBODY = new Set();
@@ -24,6 +25,7 @@ const SAY_MS = 5000;
 
 /** What a capture shows, as one sentence. */
 function wordsOf(result, shown) {
+  if (result.verdict) return verdictWords(result.verdict);
   if (result.task !== "classify") return describe(countLabels(shown, 0), 4);
   return result.predictions[0] ? `${result.predictions[0].label}, ${percent(result.predictions[0].score)}` : t("result.nothing");
 }
@@ -284,6 +286,7 @@ class CameraPlace {
     this.#say(wordsOf(result, shown), live);
     const fired = this.settings.rule.on && this.watcher.see(result.predictions, Date.now());
     if (fired) this.#fire(fired);
+    for (const alert of capture.alerts ?? []) if (alert.browser) this.#fire({ label: alert.what, score: alert.score });
     this.rule.tell(this.watcher, Date.now());
     if (!live || fired) this.#toStrip({ ...capture, bitmap: undefined, byRule: Boolean(fired) });
   }

@@ -14,6 +14,7 @@ import { problemBox } from "../parts/problem.js";
 import { copyMenu, deleteButton, downloadMenu } from "../parts/share.js";
 import { Stage } from "../parts/stage.js";
 import { tools } from "../parts/tools.js";
+import { verdictBox, verdictChip, verdictWords } from "../parts/verdict.js";
 import { go, readable, setQuery } from "../router.js";
 import { describe, percent, t } from "../strings.js";
 
@@ -82,6 +83,7 @@ function build(root, { query, handoff, signal, around }, json) {
   const stage = new Stage({ label: t("app.name"), onview: (view) => overlay.place(view) });
   stage.add(overlay.canvas);
   stage.element.append(overlay.svg);
+  if (result.verdict) stage.element.append(verdictChip(result.verdict));
   const objects = objectList(result, t(isClasses ? "result.classes" : "result.objects"), { onhover: hover, onpick: pick });
   const slider = threshold(result, state, change);
   const switches = labelSwitches(result, state, change);
@@ -119,7 +121,8 @@ function build(root, { query, handoff, signal, around }, json) {
     objects.more.textContent = allClasses ? t("result.classes.fewer") : t("result.classes.all", { n: shown.length });
     slider.update();
     switches.update();
-    const words = isClasses ? (shown[0] ? `${shown[0].label}, ${percent(shown[0].score)}` : t("result.nothing")) : describe(countLabels(shown, 0), 6);
+    const found = isClasses ? (shown[0] ? `${shown[0].label}, ${percent(shown[0].score)}` : t("result.nothing")) : describe(countLabels(shown, 0), 6);
+    const words = result.verdict ? `${verdictWords(result.verdict)}. ${found}` : found;
     if (sentence.textContent !== words) {
       sentence.textContent = words;
       stage.element.setAttribute("aria-label", t("result.stage", { found: words }));
@@ -168,7 +171,7 @@ function build(root, { query, handoff, signal, around }, json) {
     copyMenu(result, state, json),
     deleteButton(result.id, leave, (problem) => trouble.replaceChildren(problemBox(problem))),
   );
-  const panel = h("div", { class: "panel" }, message, isClasses ? objects.element : [slider.element, switches.element, objects.element], details(result), lookAgain(result, (problem) => trouble.replaceChildren(problemBox(problem))));
+  const panel = h("div", { class: "panel" }, result.verdict && verdictBox(result.verdict), message, isClasses ? objects.element : [slider.element, switches.element, objects.element], details(result), lookAgain(result, (problem) => trouble.replaceChildren(problemBox(problem))));
   root.replaceChildren(
     h("header", { class: "result-head" }, h("div", { class: "result-title" }, h("h1", { tabindex: "-1", title: result.source }, result.source), sentence), actions),
     trouble,
