@@ -13,8 +13,9 @@ from sightline.errors import ConfigError
 from sightline.storage.job_tables import jobs
 from sightline.storage.rule_tables import rules
 from sightline.storage.tables import metadata
+from sightline.storage.watch_tables import watches
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 """The newest file of ``migrations/versions``."""
 _FIRST: Final = "0001"
 """What releases before the first migration made."""
@@ -38,7 +39,7 @@ def bring_up_to_date(engine: Engine) -> None:
         if found == HEAD:
             return  # another process was faster
         if found == "":
-            assert jobs.metadata is rules.metadata is metadata
+            assert jobs.metadata is rules.metadata is watches.metadata is metadata
             metadata.create_all(connection)
             _stamp(connection, HEAD)
             return

@@ -1,8 +1,10 @@
 """A source -> an eye that is open. Which reader takes it is decided here, once."""
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
 
+from sightline.errors import FetchRefused
 from sightline.outbound.address import allow_list
 from sightline.settings import Settings
 from sightline.watching.capture import Capture
@@ -24,3 +26,47 @@ def for_this_terminal(settings: Settings) -> Opener:
         return Capture(source, settings, pace_s)
 
     return opened
+
+
+_RTSP_PORTS: Final = {"rtsp": 554, "rtsps": 322}
+
+
+def for_strangers(settings: Settings) -> Opener:
+    """Opens what a request over HTTP named: public web cameras, and else only what the operator allows."""
+
+    def opened(source: Source, pace_s: float) -> Eye:
+        check(source, settings)
+        if source.kind == "http":
+            return HttpCamera(source, settings, allow_list(settings.fetch_allow))
+        return Capture(source, settings, pace_s)
+
+    return opened
+
+
+def check(source: Source, settings: Settings) -> None:
+    """Refuse what a request may not name. OpenCV follows an RTSP redirect to wherever the camera says, so
+    only cameras that the operator trusts are opened; and the cameras and files of this machine are its
+    owner's.
+
+    Raises:
+        FetchRefused: The operator has not listed it in ``fetch_allow``.
+    """
+    allowed = allow_list(settings.fetch_allow)
+    if source.kind == "rtsp":
+        parts = urlsplit(source.address)
+        host = (parts.hostname or "").lower()
+        host = f"[{host}]" if ":" in host else host
+        usual = _RTSP_PORTS[parts.scheme]
+        port = parts.port or usual
+        if f"{host}:{port}" in allowed or (port == usual and host in allowed):
+            return
+        wanted = host if port == usual else f"{host}:{port}"
+        raise FetchRefused(
+            f"This server opens no camera at {wanted}.", next_step=f"List {wanted} in `fetch_allow`."
+        )
+    if source.kind == "file" or (source.kind == "device" and source.address not in allowed):
+        raise FetchRefused(
+            f"This server opens no {source.kind} of its own machine for a request.",
+            next_step="Use `sightline watch` there"
+            + (f", or list {source.address} in `fetch_allow`." if source.kind == "device" else "."),
+        )

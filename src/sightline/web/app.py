@@ -32,6 +32,7 @@ from sightline.web.routes import (
     results,
     rules,
     samples,
+    watches,
 )
 from sightline.web.services import Services
 
@@ -47,6 +48,7 @@ ENDPOINTS: Final = (
     *job_items.ENDPOINTS,
     *job_files.ENDPOINTS,
     *rules.ENDPOINTS,
+    *watches.ENDPOINTS,
     *samples.ENDPOINTS,
     *health.ENDPOINTS,
     *pages.ENDPOINTS,
@@ -144,15 +146,16 @@ def _prune_once(services: Services) -> None:
         services.journal.write("pruned", results=gone)
 
 
-def _start_rules(services: Services) -> None:
+def _go_on(services: Services) -> None:
     services.rules.start()
+    services.watches.start()
 
 
 async def _carry(services: Services) -> None:
-    """Go on with what rules had to say when the last server stopped."""
+    """Go on with what rules had to say, and with what was watched, when the last server stopped."""
     try:
         if services.has_results:
-            await asyncio.to_thread(_start_rules, services)
+            await asyncio.to_thread(_go_on, services)
     except Exception as error:  # noqa: BLE001 - whoever makes or tests a rule will hear of it
         services.journal.failure("", error)
 

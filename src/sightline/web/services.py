@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from sightline.rules import RuleDesk
     from sightline.serving.road import Road
     from sightline.storage.store import Store
+    from sightline.watching.manager import Watches
 
 T = TypeVar("T")
 
@@ -77,6 +78,7 @@ class Services:
     _ledger: "Ledger | None" = None
     _pictures: "Pictures | None" = None
     _rules: "RuleDesk | None" = None
+    _watches: "Watches | None" = None
     _opening: threading.Lock = field(default_factory=threading.Lock)
     _workers: ThreadPoolExecutor | None = None
     _width: int = 0
@@ -135,6 +137,21 @@ class Services:
             return self._rules
 
     @property
+    def watches(self) -> "Watches":
+        """What this server watches."""
+        with self._opening:
+            if self._watches is None:
+                from sightline.watching.manager import Watches  # noqa: PLC0415 - most servers watch nothing
+
+                self._watches = Watches(
+                    self.settings,
+                    lambda: self.road,
+                    lambda: self.store,
+                    lambda source, seen: self.rules.seen(source, seen),  # noqa: PLW0108 - opened when needed
+                )
+            return self._watches
+
+    @property
     def has_results(self) -> bool:
         """Whether anything was ever stored."""
         return bool(self.settings.database) or (self.settings.data_path / "results").is_dir()
@@ -147,6 +164,8 @@ class Services:
     def close(self) -> "Road | None":
         """Stop serving; the road is handed back to whoever opened it."""
         self.phase = "stopping"
+        if self._watches is not None:
+            self._watches.close()
         for executor in (self._workers, self._waiters):
             if executor is not None:
                 executor.shutdown(wait=True, cancel_futures=True)

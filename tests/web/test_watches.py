@@ -1,0 +1,125 @@
+"""Watches inside a real server, over real cameras."""
+
+import io
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+from tests.watching.cameras import Camera, RtspCamera
+from tests.web.conftest import Server, end, start
+
+WATCHES = "/api/v1/watches"
+Starting = Callable[..., Server]
+
+
+def until(client: httpx.Client, watch_id: str, true: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    body: dict[str, Any] = {}
+    for _ in range(600):
+        body = client.get(f"{WATCHES}/{watch_id}").json()
+        if true(body):
+            return body
+        time.sleep(0.1)
+    raise AssertionError(body)
+
+
+@pytest.fixture
+def camera() -> Iterator[Camera]:
+    with Camera() as made:
+        yield made
+
+
+def allow(camera: Camera | RtspCamera) -> str:
+    return f"127.0.0.1:{camera.port}"
+
+
+def test_a_camera_is_watched_kept_and_forgotten(starting: Starting, camera: Camera) -> None:
+    server = starting(fetch_allow=allow(camera))
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        wish = {"source": camera.url(login="joe:se%63ret@"), "name": "door", "every_s": 0.2, "store": True}
+        made = client.post(WATCHES, json=wish)
+        assert made.status_code == 201, made.text
+        assert "joe" not in made.text
+        assert made.json()["name"] == "door"
+        body = until(client, made.json()["id"], lambda it: it["answers"] >= 3)
+        assert body["state"] == "watching"
+        assert body["source"] == camera.url()
+        assert body["error"] is None
+        picture = client.get(body["picture"])
+        with Image.open(io.BytesIO(picture.content)) as drawn:
+            assert (drawn.format, drawn.size) == ("JPEG", (160, 120))
+        stored = client.get("/api/v1/results").json()["results"]
+        assert {item["source"] for item in stored} == {camera.url()}
+        assert [one["id"] for one in client.get(WATCHES).json()["watches"]] == [body["id"]]
+        assert client.delete(f"{WATCHES}/{body['id']}").status_code == 204
+        assert client.get(WATCHES).json()["watches"] == []
+        assert client.delete(f"{WATCHES}/{body['id']}").status_code == 404
+
+
+def test_watches_survive_a_restart(starting: Starting, camera: Camera) -> None:
+    first = starting(fetch_allow=allow(camera))
+    made = httpx.post(f"{first.url}{WATCHES}", json={"source": camera.url(), "every_s": 0.2}, timeout=60)
+    first.stop()
+    second = start(first.data, fetch_allow=allow(camera))
+    try:
+        with httpx.Client(base_url=second.url, timeout=60) as client:
+            body = until(client, made.json()["id"], lambda it: it["answers"] >= 2)
+    finally:
+        end(second)
+    assert body["state"] == "watching"
+
+
+def test_a_cut_is_mended(starting: Starting) -> None:
+    pytest.importorskip("cv2", reason="OpenCV (the extra `video`) is not installed.")
+    with RtspCamera() as camera:
+        server = starting(fetch_allow=allow(camera))
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            made = client.post(WATCHES, json={"source": camera.url(), "every_s": 0}).json()
+            before = until(client, made["id"], lambda it: it["answers"] >= 2)["answers"]
+            camera.cut()
+            until(client, made["id"], lambda it: it["state"] == "lost")
+            until(client, made["id"], lambda it: it["state"] == "watching" and it["answers"] > before)
+
+
+@pytest.mark.parametrize(
+    ("source", "status", "words"),
+    [
+        ("rtsp://127.0.0.1/x", 422, "opens no camera at 127.0.0.1"),
+        ("rtsp://example.org:99/x", 422, "List example.org:99"),
+        ("file:///etc/passwd", 400, "source"),
+        ("/etc/passwd", 400, "source"),
+        ("../../etc/passwd", 400, "source"),
+        ("rtsp://", 400, "source"),
+    ],
+)
+def test_what_a_request_may_not_name(client: httpx.Client, source: str, status: int, words: str) -> None:
+    answer = client.post(WATCHES, json={"source": source})
+    assert (answer.status_code, words in answer.json()["detail"] + answer.json()["next_step"]) == (
+        status,
+        True,
+    ), answer.text
+    assert client.get(WATCHES).json()["watches"] == []
+
+
+def test_a_private_web_camera_is_begun_but_not_opened(client: httpx.Client, camera: Camera) -> None:
+    """Whether a name is public shows when it is resolved; the refusal is the watch's error."""
+    made = client.post(WATCHES, json={"source": camera.url()}).json()
+    try:
+        body = until(client, made["id"], lambda it: it["error"])
+        assert body["error"]["code"] == "fetch_refused"
+        assert camera.connections == 0
+    finally:
+        client.delete(f"{WATCHES}/{made['id']}")
+
+
+def test_wrong_wishes(client: httpx.Client) -> None:
+    for wish in ({}, {"source": "http://x/y", "every_s": -1}, {"source": "http://x/y", "other": 1}):
+        assert client.post(WATCHES, json=wish).status_code == 400
+    assert client.post(WATCHES, json={"source": "http://x/y", "model": "nix"}).status_code == 404
+    assert client.post(WATCHES, json={"source": "http://x/y", "labels": ["nothing"]}).status_code == 400
+    assert client.post(WATCHES, content=b"{", headers={"content-type": "application/json"}).status_code == 400
+    assert client.post(WATCHES, content=b"{}").status_code == 415
+    assert client.get(f"{WATCHES}/nix").status_code == 404
+    assert client.get(f"{WATCHES}/nix/picture").status_code == 404
