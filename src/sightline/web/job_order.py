@@ -126,8 +126,8 @@ def _from_form(request: Request, arrived: Arrived) -> Order:
         raise BadOption(f"kind must be {kind!r} for these files, got {own['kind'][:60]!r}.")
     rest = [(name, value) for name, value in arrived.fields if name not in own]
     options = options_of(request.scope["query_string"], rest)
-    if options.store:
-        raise BadOption("A job keeps its results itself; `store` is for predictions.")
+    if options.store or getattr(options, "capture", ""):
+        raise BadOption("A job keeps its results and is of no camera; `store` and `capture` do not apply.")
     if arrived.video is not None:
         return _video(arrived, own, options)
     pictures = list(names_of([Kept(one.id, _no_zip(one.name), 0) for one in arrived.pictures]))

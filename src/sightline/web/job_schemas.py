@@ -36,12 +36,10 @@ class JobBody(Body):
     progress: ProgressBody
     failed: int = Field(ge=0, description="Pictures that failed.")
     attempt: int = Field(ge=0, description="Attempts that have begun.")
-    created: str
-    started: str | None
-    finished: str | None
-    expires: str | None = Field(
-        description="When the job and its results will be forgotten; null: not yet known."
-    )
+    created: float
+    started: float | None
+    finished: float | None
+    expires: float | None = Field(description="When the job and its results will be forgotten.")
     rate: float | None = Field(description="Pictures (or steps) a second since it started.")
     left_s: float | None = Field(description="Seconds left at that rate, while it runs.")
     model: str | None
