@@ -65,7 +65,8 @@ export function ruleForm(rule, onchange) {
     check("rule.notify", boxes.notify, canNotify() ? null : t("rule.notify.no")),
     words,
   );
-  const element = h("section", { class: "rule" }, check("rule.on", boxes.on), inside, trouble, now);
+  const others = h("a", { class: "small", href: "/rules" }, t("rule.others"));
+  const element = h("section", { class: "rule" }, check("rule.on", boxes.on), inside, trouble, now, others);
   element.addEventListener("change", read);
   say();
   return {
