@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select
+from tests.chaos.server import answers_without_redis, killed_server
 from tests.chaos.servers import OwnRedis, own_postgres, own_redis
 from tests.chaos.tasks import ENTRY, digest
 
@@ -408,6 +409,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--submitters", type=int, default=0, metavar="N", help="Kill who submits until N are said"
     )
     parser.add_argument("--poison", type=int, default=0, metavar="N", help="One poison job among N others")
+    parser.add_argument(
+        "--server", type=int, default=0, metavar="N", help="Kill the server until N jobs are in"
+    )
+    parser.add_argument("--predict", type=int, default=0, metavar="N", help="N predictions without Redis")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args(arguments)
     print(" ".join([f"{asked.queue} + {asked.database};", *map(str, arguments or sys.argv[1:])]), flush=True)
@@ -417,6 +422,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             said, lost, kills = killed_submitters(settings, asked.submitters, asked.seed)
             print(f"submitter     killed {kills} times; {lost} of {said} acknowledged jobs lost", flush=True)
             broken += [f"{lost} acknowledged jobs lost"] * bool(lost)
+        elif asked.server:
+            broken += killed_server(settings, asked.server, seed=asked.seed)
+        elif asked.predict:
+            assert redis is not None, "--predict is about --queue redis"
+            broken += answers_without_redis(settings, redis, asked.predict)
         elif asked.poison:
             without, with_it = poisoned(settings, asked.poison, 0.5)
             print(
