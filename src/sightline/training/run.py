@@ -23,7 +23,7 @@ from sightline.training.norm import fold
 from sightline.training.recipe import Recipe, load_recipe
 from sightline.training.subjects import subject_of
 
-_NOT_COUNTED: Any = {"bundle": True, "data": {"root", "cache"}, "optimiser": {"stop"}}
+_NOT_COUNTED: Any = {"bundle": True, "data": {"root", "cache"}, "optimiser": {"stop", "threads"}}
 """What may differ between a checkpoint's recipe and the one that goes on with it."""
 
 
