@@ -169,6 +169,7 @@ def test_what_is_done_is_written_before_the_worker_stops(desk: Desk, tmp_path: P
         if claim.job.kind == PREDICT:
             TASKS[PREDICT](desk, claim)
     desk.stopping.set()
+    assert claim is not None
     with pytest.raises(HandBack):
         TASKS[PART](desk, claim)
     assert len(items_of(desk, job)) == 1
@@ -189,7 +190,7 @@ def test_nothing_is_written_for_a_job_that_is_somebody_elses(
             desk.tell(claim, verdict)
         read(claim)
 
-    desk.check = check  # type: ignore[method-assign]
+    desk.check = check  # type: ignore[method-assign,assignment]
     with pytest.raises(stop):
         TASKS[PREDICT](desk, claim)
     assert items_of(desk, job) == ()
