@@ -15,6 +15,9 @@ TESTS ?= tests
 # One folder neither covers the whole package nor, most often, needs a browser.
 coverage := $(if $(filter tests,$(TESTS)),--cov --cov-report=term)
 browser := $(filter tests tests/browser%,$(TESTS))
+# Tests of jobs start servers of their own; where one cannot be installed, those that need it say so and are skipped.
+servers := $(filter tests tests/jobs% tests/worker% tests/chaos% tests/storage%,$(TESTS))
+postgres := $(or $(shell command -v postgres),$(wildcard /usr/lib/postgresql/*/bin/postgres))
 
 .PHONY: help run test lint format docs docs-live bench lock size clean
 
@@ -28,6 +31,8 @@ run: $(core) ## Serve the page and the HTTP interface (HOST, PORT)
 
 test: $(dev) ## Run all tests with the coverage gate (TESTS, ARGS)
 	$(if $(browser),@command -v chromium >/dev/null || tools/apt chromium)
+	$(if $(servers),@command -v redis-server >/dev/null || tools/apt redis-server || true)
+	$(if $(servers),@test -n "$(postgres)" || tools/apt postgresql || true)
 	$(bin)/python -m pytest $(coverage) $(TESTS) $(ARGS)
 
 lint: $(dev) ## Check style, types and the direction of imports
