@@ -12,7 +12,9 @@ from sightline.storage.job_kept import Reaped
 
 _REFILL: Final = 2000
 """Rows that one round of reaping offers again at most."""
-_SWEEP: Final = 500
+_SWEEP: Final = 40
+"""Files that are deleted under one lock: with an object store each takes a while, and writers wait."""
+_SWEEPS: Final = 25
 
 
 def reap(database: Database, queue: JobQueue, terms: Terms) -> Reaped:
@@ -44,9 +46,13 @@ def expire(database: Database, blobs: Blobs) -> int:
     gone = sum(database.write(partial(submissions.forget, owner=who, job_id=it)) for who, it in late)
     database.write(submissions.forget_keys)
 
-    def sweep(connection: Any) -> None:
-        for digest in records.forget_loose(connection, _SWEEP):
+    def sweep(connection: Any) -> int:
+        loose = records.forget_loose(connection, _SWEEP)
+        for digest in loose:
             blobs.delete(digest)
+        return len(loose)
 
-    database.write(sweep, alone=True)  # nobody can put the file here again meanwhile
+    for _ in range(_SWEEPS):
+        if database.write(sweep, alone=True) < _SWEEP:  # alone: nobody can put a file here again meanwhile
+            break
     return gone
