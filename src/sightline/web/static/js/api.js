@@ -153,6 +153,9 @@ export function listResults({ limit = 24, before, label, name, signal } = {}) {
 }
 
 export const jobPath = (id) => `/api/v1/jobs/${encodeURIComponent(id)}`;
+export const listWatches = (signal) => call("/api/v1/watches", { signal, cache: "no-store" }).then((body) => body.watches);
+export const beginWatch = (wish) => call("/api/v1/watches", { method: "POST", body: JSON.stringify(wish), headers: { Accept: "application/json", "Content-Type": "application/json" } });
+export const endWatch = (id) => call(`/api/v1/watches/${encodeURIComponent(id)}`, { method: "DELETE" });
 export const listRules = (signal) => call("/api/v1/rules", { signal, cache: "no-store" }).then((body) => body.rules);
 export const createRule = (wish) => call("/api/v1/rules", { method: "POST", body: JSON.stringify(wish), headers: { Accept: "application/json", "Content-Type": "application/json" } });
 export const deleteRule = (id) => call(`/api/v1/rules/${encodeURIComponent(id)}`, { method: "DELETE" });

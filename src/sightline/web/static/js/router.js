@@ -17,6 +17,7 @@ export const PLACES = [
   { id: "job", under: "jobs", pattern: /^\/jobs\/(?<id>[^/]+)$/, load: () => styled("jobs", import("./places/job.js")) },
   { id: "job-item", under: "jobs", pattern: /^\/jobs\/(?<id>[^/]+)\/(?<index>[0-9]+)$/, load: () => styled("jobs", import("./places/job-item.js")) },
   { id: "rules", under: "camera", path: "/rules", pattern: /^\/rules$/, load: () => styled("rules", import("./places/rules.js")) },
+  { id: "watches", under: "camera", path: "/watches", pattern: /^\/watches$/, load: () => styled("watches", import("./places/watches.js")) },
   { id: "result", pattern: /^\/r\/(?<id>[^/]+)$/, ahead: true, load: () => import("./places/result.js") },
 ];
 /** A place that comes with a style sheet of its own waits for it, so that nothing jumps. */
