@@ -59,6 +59,8 @@ class Courier:
 
     def deliver_one(self) -> bool:
         """Try what has been due longest; false when nothing is due."""
+        if not self._database.read(rule_rows.is_due):
+            return False
         taken = self._database.write(lambda it: rule_rows.claim(it, lease_s=self._lease_s))
         if taken is None:
             return False

@@ -27,6 +27,7 @@ from sightline.types import Result, Staged
 _LOOK_AGAIN_S: Final = 1.0
 """How long the list of rules is trusted; another process may have changed it."""
 _TEST: Final = "(test)"
+_STATES_MAX: Final = 10_000
 _log = logging.getLogger("sightline.rules")
 
 
@@ -193,6 +194,8 @@ class RuleDesk:
                 self._states.setdefault(key, engine.State(fired=before))
         with self._lock:
             state = self._states.get(key, engine.State())
+            if len(self._states) > _STATES_MAX:  # sources may call themselves what they like
+                self._states.pop(next(iter(self._states)))
             self._states[key], fires = engine.step(rule.condition, rule.quiet_s, state, hit=hit, time=time)
         return fires
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, Select, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, insert, or_, select, update
 
 from sightline.errors import Busy, NotFound
 from sightline.storage.database import clock
@@ -129,14 +129,24 @@ def last_fired(connection: Connection, rule_id: str, source: str) -> float | Non
     return None if found is None else float(found)
 
 
+def is_due(connection: Connection) -> bool:
+    """Whether `claim` would find something; a look that locks nothing."""
+    now = connection.execute(select(clock())).scalar_one()
+    return connection.execute(select(deliveries.c.id).where(_due(now)).limit(1)).first() is not None
+
+
+def _due(now: float) -> ColumnElement[bool]:
+    lost = and_(deliveries.c.state == "sending", deliveries.c.lease_until < now)
+    return or_(and_(deliveries.c.state == "waiting", deliveries.c.due <= now), lost)
+
+
 def claim(connection: Connection, *, lease_s: float) -> tuple[Delivery, Action, str] | None:
     """The delivery that has been due longest, with its action and the rule's secret; None: nothing is due.
 
     An attempt whose holder vanished is due again when its lease has passed.
     """
     now = connection.execute(select(clock())).scalar_one()
-    lost = and_(deliveries.c.state == "sending", deliveries.c.lease_until < now)
-    due = or_(and_(deliveries.c.state == "waiting", deliveries.c.due <= now), lost)
+    due = _due(now)
     found = connection.execute(
         select(deliveries.c.id, deliveries.c.token).where(due).order_by(deliveries.c.due).limit(1)
     ).one_or_none()
