@@ -94,6 +94,10 @@ def make_variant(
     """
     registry = Registry(settings)
     source = registry.resolve(reference)
+    if source.stages:
+        raise BadOption(
+            f"{source.reference} is a pipeline: it has no network of its own.", next_step="Name a model."
+        )
     tell("Reading the calibration pictures")
     tensors = calibration(source.manifest, exam.without(pictures), settings)
     with tempfile.TemporaryDirectory(prefix="sightline-int8-") as place:

@@ -47,6 +47,10 @@ def make_smaller(
     """
     registry = Registry(settings)
     source = registry.resolve(reference)
+    if source.stages:
+        raise BadOption(
+            f"{source.reference} is a pipeline: it has no network of its own.", next_step="Name a model."
+        )
     _check_free(registry, source, name)
     tell("Reading the calibration pictures")
     tensors = calibration(source.manifest, pictures, settings)
