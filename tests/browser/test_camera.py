@@ -261,7 +261,9 @@ def test_nothing_new_is_not_sent(samples: Path, camera_server: str, tmp_path: Pa
         page = next(opener)().page
         page.get_by_label("Skip pictures").check()
         start(page, "0.5")
-        expect(page.locator(".camera-status")).to_contain_text("Nothing changed: 3 pictures were not sent")
+        expect(page.locator(".camera-status")).to_contain_text(
+            re.compile(r"Nothing changed: \d+ pictures were not sent")
+        )
         expect(page.locator(".capture")).to_have_count(1)
         page.get_by_role("button", name="Take one now").click()
         expect(page.locator(".capture")).to_have_count(2)
@@ -273,6 +275,7 @@ def test_everything_by_keyboard(open_camera: Open) -> None:
     page.goto("/")
     page.keyboard.press("c")
     expect(page).to_have_url(re.compile("/camera$"))
+    expect(page.get_by_role("button", name="Start the camera")).to_be_enabled()
     page.keyboard.press("s")
     expect(page.locator(".capture").first).to_be_visible()
     page.keyboard.press("s")
