@@ -23,7 +23,17 @@ _TYPES: Final = {
     ".css": "text/css",
     ".svg": "image/svg+xml",
 }
-_PLACES: Final = ("/", "/r/{rest}", "/camera", "/history", "/models", "/rules", "/watches", "/jobs", "/jobs/{rest:path}")
+_PLACES: Final = (
+    "/",
+    "/r/{rest}",
+    "/camera",
+    "/history",
+    "/models",
+    "/rules",
+    "/watches",
+    "/jobs",
+    "/jobs/{rest:path}",
+)
 _ASK: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sightline: key</title>
 <meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/static/css/tokens.css">
 <main><h1>This server wants its key</h1><p>{words}</p>
