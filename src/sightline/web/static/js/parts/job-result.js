@@ -1,13 +1,35 @@
-/** What a job of another kind answered at its end: its numbers and texts, without knowing more of it. */
+/** What a job of another kind than pictures has made: its files, a film to watch, its numbers. */
 
-import { h } from "../dom.js";
-import { t } from "../strings.js";
+import { jobPath } from "../api.js";
+import { h, icon } from "../dom.js";
+import { bytes, t } from "../strings.js";
 
-/** @returns {Node[]} */
+let shown = { key: "", nodes: [] };
+
+/** @returns {Node[]} the same ones as long as nothing changed, so that a film that plays goes on */
 export function jobResult(job) {
-  if (!job.result || job.kind === "predict") return [];
-  const rows = Object.entries(job.result).filter(([, value]) => ["string", "number", "boolean"].includes(typeof value));
-  if (!rows.length) return [];
-  const list = h("dl", { class: "model-facts" }, rows.map(([name, value]) => h("div", {}, h("dt", { class: "small soft" }, name.replaceAll("_", " ")), h("dd", { class: "numbers" }, String(value)))));
-  return [h("section", { class: "job-panel card", "aria-label": t("jobs.result") }, h("h2", {}, t("jobs.result")), list)];
+  const key = `${job.id} ${JSON.stringify(job.result)}`;
+  if (shown.key !== key) shown = { key, nodes: job.result && job.kind !== "predict" ? build(job) : [] };
+  return shown.nodes;
+}
+
+function build(job) {
+  const files = Array.isArray(job.result.files) ? job.result.files : [];
+  const film = files.find((file) => file.media_type === "video/webm");
+  const parts = [film && h("video", { class: "job-film", src: address(job, film), controls: true, preload: "metadata", "aria-label": film.name }), facts(job.result), files.length > 0 && downloads(job, files)].filter(Boolean);
+  return parts.length ? [h("section", { class: "job-panel card", "aria-label": t("jobs.result") }, h("h2", {}, t("jobs.result")), parts)] : [];
+}
+
+const address = (job, file) => `${jobPath(job.id)}/files/${encodeURIComponent(file.name)}`;
+
+function facts(result) {
+  const rows = Object.entries(result).flatMap(([name, value]) => (isPlain(value) ? [[name, value]] : isTable(value) ? Object.entries(value).map(([key, one]) => [`${name}: ${key}`, one]) : []));
+  return rows.length > 0 && h("dl", { class: "model-facts" }, rows.slice(0, 40).map(([name, value]) => h("div", {}, h("dt", { class: "small soft" }, name.replaceAll("_", " ")), h("dd", { class: "numbers" }, typeof value === "number" ? new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 3 }).format(value) : String(value)))));
+}
+
+const isPlain = (value) => ["string", "number", "boolean"].includes(typeof value);
+const isTable = (value) => value && typeof value === "object" && !Array.isArray(value) && Object.values(value).every(isPlain);
+
+function downloads(job, files) {
+  return h("ul", { class: "job-files" }, files.map((file) => h("li", {}, h("a", { class: "button", href: address(job, file), download: file.name }, icon("download"), `${file.name}${file.bytes ? `, ${bytes(file.bytes)}` : ""}`))));
 }

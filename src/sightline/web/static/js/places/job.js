@@ -64,11 +64,12 @@ function build(root, first, signal) {
     when.replaceChildren(...times(job));
     hint.hidden = !(job.state === "queued" && Date.now() - job.created * 1000 > STILL_WAITING_MS);
     why.replaceChildren(...(job.error && job.state !== "queued" ? [reason(job)] : []));
-    outcome.replaceChildren(...jobResult(job));
+    const made = jobResult(job);
+    if (made[0] !== outcome.firstChild) outcome.replaceChildren(...made);
     failures.count(job.failed);
     tabs.show(job);
     if (job.kind === "predict") grid.setTotal(Math.max(job.progress.total, job.progress.done));
-    const shown = ENDED.has(job.state) ? `${job.state}${job.failed}` : job.state;
+    const shown = `${ENDED.has(job.state) ? job.state : "going"} ${job.failed > 0} ${hasPictures()}`;
     if (actions.dataset.for !== shown) {
       actions.dataset.for = shown;
       actions.replaceChildren(...buttons());
@@ -96,12 +97,14 @@ function build(root, first, signal) {
     }
   };
 
+  const hasPictures = () => job.kind === "predict" && job.progress.done > 0;
+
   function buttons() {
     const button = (name, text, action, kind = "") => h("button", { class: `button ${kind}`, type: "button", onclick: action }, icon(name), t(text));
-    if (!ENDED.has(job.state)) return [job.progress.done > 0 && downloads(job), button("stop", "jobs.cancel", act(() => endJob(job.id)))].filter(Boolean);
+    if (!ENDED.has(job.state)) return [hasPictures() && downloads(job), button("stop", "jobs.cancel", act(() => endJob(job.id)))].filter(Boolean);
     const again = job.state !== "done" ? "jobs.retry" : "jobs.retry.failed";
     return [
-      job.progress.done > 0 && downloads(job),
+      hasPictures() && downloads(job),
       (job.state !== "done" || job.failed > 0) && button("again", again, act(() => retryJob(job.id))),
       removeButton(act(() => endJob(job.id))),
     ].filter(Boolean);
