@@ -91,11 +91,13 @@ def killed_server(
             while number not in said:
                 with suppress(OSError, http.client.HTTPException):
                     status, text = server.ask(
-                        "POST", "/api/v1/jobs", body, content_type=kind, idempotency_key=f"client {number}"
+                        "POST", "/api/v1/jobs", body, content_type=kind, idempotency_key=f"client-{number}"
                     )
                     if status == 202:
                         said[number] = json.loads(text)["id"]
                         break
+                    if status < 500:
+                        raise AssertionError(f"status {status}: {text[:300]!r}")
                 resent += 1
                 time.sleep(0.1)
 
