@@ -26,7 +26,7 @@ BAGS = ("backpack", "handbag", "suitcase")
 SINGLE = (*BAGS, "bicycle", "motorcycle", "car", "cell phone", "tie")
 BAG_SETTINGS = ((0.05, 0.0), (0.2, 0.05), (0.1, 0.1), (0.1, 0.2))
 """Least score and least area of a bag that were tried."""
-FOLDS, PENALTY, STEPS = 5, 2e-4, 1500
+FOLDS, PENALTY, STEPS = 5, 4 / 30_000, 1500
 
 
 @dataclass(frozen=True)
