@@ -14,8 +14,8 @@ _COMMANDS = {
 
 @click.group(name="pipelines", cls=LazyGroup, table=_COMMANDS)
 def command() -> None:
-    """Pipelines chain models: what one finds, the next one judges.
+    """Chain models: list, show and change pipelines.
 
-    They are taken in, removed, promoted and asked like any model: `sightline models import FOLDER`,
+    What one model finds, the next one judges. Pipelines are taken in, removed, promoted and asked like any model: `sightline models import FOLDER`,
     `sightline predict PHOTO --model visitors`.
     """

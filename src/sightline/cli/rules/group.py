@@ -6,7 +6,7 @@ from sightline.cli.lazy import LazyGroup
 
 _HERE = "sightline.cli.rules"
 _COMMANDS = {
-    "list": (f"{_HERE}.list", "List the rules and what became of their last deliveries."),
+    "list": (f"{_HERE}.list", "List the rules, the oldest first."),
     "add": (f"{_HERE}.add", "Add a rule: from a TOML file or from options."),
     "remove": (f"{_HERE}.remove", "Remove a rule and its deliveries."),
     "test": (f"{_HERE}.test", "Do a rule's actions once, now."),
@@ -16,4 +16,4 @@ _COMMANDS = {
 
 @click.group(name="rules", cls=LazyGroup, table=_COMMANDS)
 def command() -> None:
-    """Rules do something when a camera sees something: webhook, command, e-mail, notification, log."""
+    """Do something when something is seen: webhook, command, e-mail, notification, log."""
