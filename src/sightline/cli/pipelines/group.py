@@ -16,6 +16,6 @@ _COMMANDS = {
 def command() -> None:
     """Chain models: list, show and change pipelines.
 
-    What one model finds, the next one judges. Pipelines are taken in, removed, promoted and asked like any model: `sightline models import FOLDER`,
-    `sightline predict PHOTO --model visitors`.
+    What one model finds, the next one judges. Pipelines are taken in, removed, promoted and asked like any
+    model: `sightline models import FOLDER`, `sightline predict PHOTO --model visitors`.
     """
