@@ -123,6 +123,38 @@ def _models(page: Page) -> None:
     page.get_by_text("All about it").first.click()
 
 
+def _jobs(page: Page) -> None:
+    _job(page)
+    page.goto("/jobs")
+    expect(page.locator(".job-row").first).to_be_visible()
+
+
+def _job(page: Page) -> None:
+    page.goto("/jobs")
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Choose pictures").click()
+    chooser.value.set_files([*sorted(SAMPLES.glob("*.jpg")), Path(__file__)])
+    expect(page.locator(".job-state.partly")).to_be_visible(timeout=60_000)
+    expect(page.locator(".job-picture img")).to_have_count(6)
+
+
+def _job_failed(page: Page) -> None:
+    _job(page)
+    page.get_by_role("button", name="Failed (1)").click()
+    expect(page.locator(".job-failures li")).to_be_visible()
+
+
+def _job_item(page: Page) -> None:
+    _job(page)
+    page.locator(".job-link").nth(1).click()
+    expect(page.locator(".result-sentence")).to_contain_text(re.compile(r"\w"))
+
+
+def _job_gone(page: Page) -> None:
+    page.goto(f"/jobs/{'0' * 32}")
+    expect(page.locator(".empty")).to_be_visible()
+
+
 def _gone(page: Page) -> None:
     page.goto("/r/never")
     expect(page.locator(".empty")).to_be_visible()
@@ -153,6 +185,11 @@ STATES: Final[dict[str, Callable[[Page], None]]] = {
     "live": _live,
     "doctor": _doctor,
     "models": _models,
+    "jobs": _jobs,
+    "job": _job,
+    "job-failed": _job_failed,
+    "job-item": _job_item,
+    "job-gone": _job_gone,
     "gone": _gone,
     "offline": _offline,
 }
