@@ -1,5 +1,6 @@
 """Jobs of pictures: what becomes of each, in parts, again, and ended early."""
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 from threading import Thread
 
 import jsonschema
+import numpy as np
 import pytest
 from PIL import Image
 from tests.runtime import graphs
@@ -274,3 +276,17 @@ def test_files_of_an_expired_job_are_deleted(settings: Settings) -> None:
         assert ledger.expire() == 1
         assert not set(kept) & set(ledger.blobs.digests())
         desk.close()
+
+
+def test_a_thumbnail_is_the_picture_upright_and_small(desk: Desk, tmp_path: Path, photos: Path) -> None:
+    """From pixels that were decoded for the model, it looks as one that is made from the file."""
+    files = sorted(photos.glob("*.jpg"))[:4]
+    job = submit_files(desk, *files)
+    work_off(desk)
+    for item in items_of(desk, job):
+        own = desk.ledger.picture(job.id, str(item.thumbnail)).data
+        other = desk.road.decoder.thumbnail(Path(item.source).read_bytes(), 320)
+        with Image.open(io.BytesIO(own)) as mine, Image.open(io.BytesIO(other)) as theirs:
+            assert mine.size == theirs.size
+            apart = np.abs(np.asarray(mine, np.int16) - np.asarray(theirs, np.int16)).mean()
+        assert apart < 6, item.source

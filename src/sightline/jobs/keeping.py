@@ -31,8 +31,8 @@ def keep_all(ledger: "Ledger", pictures: Sequence[Picture], threads: Executor) -
     ledger.blobs.check_space(sum(len(picture.data) for picture in found.values()))
 
     def note(connection: "Connection") -> None:
-        for digest, picture in sorted(found.items(), key=lambda pair: pair[0]):
-            records.keep(connection, digest, picture.media_type, len(picture.data))
+        rows = {digest: (picture.media_type, len(picture.data)) for digest, picture in found.items()}
+        records.keep_all(connection, rows)
 
     ledger.database.write(note, alone=True)  # first: from now on nobody deletes the files
     for _ in threads.map(ledger.blobs.put, [picture.data for picture in found.values()]):

@@ -63,9 +63,27 @@ class Road:
         deadline_s: float | None = None,
         call: Call | None = None,
     ) -> Result:
-        """Decode, preprocess, batch, run, read.
+        """Decode, preprocess, batch, run, read. Arguments and errors as `predict_shown`."""
+        shown = self.predict_shown(
+            data, source=source, model=model, ask=ask, deadline_s=deadline_s, call=call, side=0
+        )
+        return shown[0]
+
+    def predict_shown(  # noqa: PLR0913 - what `predict` takes, and how large
+        self,
+        data: bytes | Frame,
+        *,
+        side: int,
+        source: str = "",
+        model: str | None = None,
+        ask: Ask | None = None,
+        deadline_s: float | None = None,
+        call: Call | None = None,
+    ) -> tuple[Result, Frame | None]:
+        """The answer, and the picture to show beside it, without decoding it twice.
 
         Args:
+            side: Longer side of that picture, or a little more; 0: none is wanted.
             data: The file's bytes, in any of the formats that the decoder takes; or pixels that are decoded
                 already, as those of a camera or a video.
             source: Where the picture came from, for people.
@@ -82,12 +100,12 @@ class Road:
         with nullcontext(call) if call else self.enter(deadline_s) as here:
             bundle = self.registry.resolve(model)
             if bundle.manifest.pipeline is None:
-                found = self._seen(data, model, ask, here)
+                found = self._seen(data, model, ask, here, side)
                 bundle = found.loaded.bundle  # another version may have come to answer meanwhile
             else:
                 with _needed_by(bundle):
-                    found = self._staged(bundle, data, ask, here)
-        return _result(source, bundle, found, _timing(began, found))
+                    found = self._staged(bundle, data, ask, here, side)
+        return _result(source, bundle, found, _timing(began, found)), found.picture.frame
 
     def load(self, model: str | None = None) -> Bundle:
         """Have a model ready, or all models of a pipeline, so that no picture waits for that.
@@ -141,14 +159,14 @@ class Road:
         with self._lock:
             self._inside -= 1
 
-    def _seen(self, data: bytes | Frame, model: str | None, ask: Ask, call: Call) -> _Outcome:
+    def _seen(self, data: bytes | Frame, model: str | None, ask: Ask, call: Call, side: int) -> _Outcome:
         """One network."""
-        loaded, picture, answer = self._infer(data, model, ask.size, call)
+        loaded, picture, answer = self._infer(data, model, ask.size, call, side)
         reading = time.perf_counter()
         prediction = heads.read(loaded.bundle.manifest, answer.outputs, picture.fit, ask)
         return _Outcome(loaded, picture, answer, prediction, reading)
 
-    def _staged(self, bundle: Bundle, data: bytes | Frame, ask: Ask, call: Call) -> _Outcome:
+    def _staged(self, bundle: Bundle, data: bytes | Frame, ask: Ask, call: Call, side: int) -> _Outcome:
         """A pipeline: stage one on the picture, stage two on what it found there, the verdict.
 
         Stage one gives boxes even where its model has masks: a verdict needs none, and they cost time.
@@ -156,7 +174,7 @@ class Road:
         pipeline = cascade.stages_of(bundle.manifest)
         shown = heads.need(bundle.manifest, ask)  # says what is off before anything runs
         wanted = cascade.first_ask(pipeline, ask, shown.min_score)
-        keep = cascade.KEEP_SIDE if pipeline.second.model else 0
+        keep = max(side, cascade.KEEP_SIDE if pipeline.second.model else 0)
         loaded, picture, answer = self._infer(data, pipeline.first.model, wanted.size, call, keep)
         reading = time.perf_counter()
         stage = loaded.bundle.manifest

@@ -18,6 +18,8 @@ from sightline.storage.job_kept import Event, Item, ItemPage, Job, JobPage, JobS
 from sightline.storage.job_tables import events, items, job_blobs, jobs
 from sightline.storage.tables import blobs
 
+_IN_ONE: Final = 500
+"""Digests in one statement."""
 NOW: Final = clock().label("now")
 """Selected beside a job's columns: rates are by the same clock as its times."""
 
@@ -150,7 +152,7 @@ def _item_row(root: str, item: Item) -> dict[str, Any]:
         "position": item.index,
         "source": item.source[:2000],
         "state": item.state,
-        "result": None if result is None else zlib.compress(result, 6),
+        "result": None if result is None else zlib.compress(result, 1),
         "error": None if item.error is None else json.dumps(dict(item.error)),
         "thumbnail": item.thumbnail,
         "image": item.image,
@@ -202,13 +204,18 @@ def point_to(connection: Connection, root: str, digests: Iterable[str]) -> None:
     Raises:
         NotFound: One of them is not kept.
     """
-    for digest in sorted(set(digests)):
-        if connection.execute(select(blobs.c.digest).where(blobs.c.digest == digest)).one_or_none() is None:
+    wanted = sorted(set(digests))
+    for start in range(0, len(wanted), _IN_ONE):
+        stretch = wanted[start : start + _IN_ONE]
+        there = set(connection.execute(select(blobs.c.digest).where(blobs.c.digest.in_(stretch))).scalars())
+        if missing := [digest for digest in stretch if digest not in there]:
             raise NotFound(
-                f"There is no stored file {digest[:64]!r}.", next_step="Store it again, then ask again."
+                f"There is no stored file {missing[0][:64]!r}.", next_step="Store it again, then ask again."
             )
-        if insert_new(connection, job_blobs, {"job": root, "digest": digest}):
-            connection.execute(update(blobs).where(blobs.c.digest == digest).values(refs=blobs.c.refs + 1))
+        rows = [{"job": root, "digest": digest} for digest in stretch]
+        new = _new(connection, job_blobs).values(rows).on_conflict_do_nothing()
+        added = list(connection.execute(new.returning(job_blobs.c.digest)).scalars())
+        connection.execute(update(blobs).where(blobs.c.digest.in_(added)).values(refs=blobs.c.refs + 1))
 
 
 def media_type_of(connection: Connection, root: str, digest: str) -> str:
@@ -235,5 +242,9 @@ def drop(connection: Connection, root: str) -> None:
 
 def insert_new(connection: Connection, table: Any, row: Mapping[str, Any]) -> bool:
     """Insert the row unless its primary key is taken; whether it was inserted."""
-    dialect = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")  # the other one stays unloaded
-    return bool(connection.execute(dialect.insert(table).values(**row).on_conflict_do_nothing()).rowcount)
+    return bool(connection.execute(_new(connection, table).values(**row).on_conflict_do_nothing()).rowcount)
+
+
+def _new(connection: Connection, table: Any) -> Any:
+    """An insert that knows what to do about conflicts; the other database.s stays unloaded."""
+    return import_module(f"sqlalchemy.dialects.{connection.dialect.name}").insert(table)

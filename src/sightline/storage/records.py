@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ from sightline.storage.kept import Draft, Page, Picture, Record, Search, Summary
 from sightline.storage.tables import blobs, labels, results
 
 _KEPT_S: Final = 3600.0
+_IN_ONE: Final = 500
 _PLAIN: Final = ("id", "created", "source", "task", "model", "version", "width", "height", "min_score")
 _SUMMARY: Final = tuple(results.c[name] for name in (*_PLAIN, "counts"))
 """What lists show; the payload of a picture full of masks is large."""
@@ -166,6 +168,26 @@ def keep(connection: Connection, digest: str, media_type: str, size: int) -> Non
     if not noted.rowcount:
         row = {"digest": digest, "media_type": media_type, "bytes": size, "refs": 0, "kept": clock()}
         connection.execute(insert(blobs).values(**row))
+
+
+def keep_all(connection: Connection, files: Mapping[str, tuple[str, int]]) -> None:
+    """The same for many at once, by digest: media type and bytes."""
+    for digests in _stretches(sorted(files)):
+        noted = update(blobs).where(blobs.c.digest.in_(digests)).values(kept=clock())
+        there = set(connection.execute(noted.returning(blobs.c.digest)).scalars())
+        new = [
+            {"digest": digest, "media_type": files[digest][0], "bytes": files[digest][1], "refs": 0}
+            for digest in digests
+            if digest not in there
+        ]
+        if new:
+            connection.execute(insert(blobs).values(kept=clock()), new)
+
+
+def _stretches(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Lists that fit into one statement."""
+    for start in range(0, len(names), _IN_ONE):
+        yield names[start : start + _IN_ONE]
 
 
 def forget_loose(connection: Connection, limit: int) -> list[str]:

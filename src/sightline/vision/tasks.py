@@ -109,11 +109,21 @@ def draw(data: bytes, limits: codec.Limits, result: "Result", media_type: str) -
 
 def thumbnail(data: bytes, limits: codec.Limits, side: int) -> bytes:
     """A JPEG whose longer side has at most ``side`` pixels; small pictures are not enlarged."""
-
-    def size(width: int, height: int) -> codec.Size:
-        scale = min(1.0, side / max(width, height))
-        return max(1, round(width * scale)), max(1, round(height * scale))
-
-    image, full, seen = codec.open_rgb(data, limits, size)
-    small = image.resize(size(*full), Image.Resampling.LANCZOS, box=seen)
+    image, full, seen = codec.open_rgb(data, limits, lambda w, h: _within(side, w, h))
+    small = image.resize(_within(side, *full), Image.Resampling.LANCZOS, box=seen)
     return codec.encode_image(small, "image/jpeg", THUMBNAIL_QUALITY)
+
+
+def thumbnail_of(frame: Frame, side: int) -> bytes:
+    """The same of a picture that is decoded already."""
+    image = Image.fromarray(frame.pixels)
+    size = _within(side, frame.width, frame.height)
+    if image.size != size or frame.seen:
+        image = image.resize(size, Image.Resampling.BILINEAR, box=frame.seen, reducing_gap=2.0)
+    return codec.encode_image(image, "image/jpeg", THUMBNAIL_QUALITY)
+
+
+def _within(side: int, width: int, height: int) -> codec.Size:
+    """The size with the longer side at most ``side``."""
+    scale = min(1.0, side / max(width, height))
+    return max(1, round(width * scale)), max(1, round(height * scale))

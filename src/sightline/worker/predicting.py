@@ -6,7 +6,7 @@ memory nor the database feels how many there are. A picture that fails is an ite
 
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 from weakref import WeakKeyDictionary, finalize
@@ -23,13 +23,18 @@ from sightline.serving.parallel import in_order
 from sightline.storage.job_kept import Claim, Item
 from sightline.storage.kept import Picture
 from sightline.vision import heads
+from sightline.vision.tasks import thumbnail_of
 from sightline.worker.desk import Desk
 
 PART: Final = f"{PREDICT}.part"
 """The kind of a part of a large job."""
-_BATCH: Final = 32
-_BATCH_S: Final = 0.7
-"""Items are written when there are so many, or the first of them has waited so long."""
+_BATCH: Final = 8
+_BATCH_S: Final = 0.5
+"""Items are written when there are so many, or the batch before was written so long ago."""
+_MOST: Final = 64
+"""Items that may wait while the disk is slow; then looking waits too."""
+_DISK: Final = 8
+"""Thumbnails that are written at once: each waits for its disk, not for the processor."""
 _DEADLINE_S: Final = 120.0
 """Of one picture on the road: nobody waits for it at the other end of a line."""
 _ANY: Final = "application/octet-stream"
@@ -137,35 +142,58 @@ def _seen(desk: Desk, part: _Part, reader: Pictures, entry: Entry) -> _Seen:
     fetched = data if entry.kind == "url" else b""
     road, ask = desk.road, part.order.ask
     try:
-        result = road.predict(
-            data, source=entry.source, model=part.bundle.reference, ask=ask, deadline_s=_DEADLINE_S
+        result, shown = road.predict_shown(
+            data,
+            side=THUMBNAIL_SIDE,
+            source=entry.source,
+            model=part.bundle.reference,
+            ask=ask,
+            deadline_s=_DEADLINE_S,
         )
-        thumbnail = road.decoder.thumbnail(data, THUMBNAIL_SIDE)
     except (InputError, DeadlineExceeded) as error:
         return _Seen(error=error)
-    return _Seen(native.to_json(result), thumbnail, fetched)
+    assert shown is not None
+    return _Seen(native.to_json(result), thumbnail_of(shown, THUMBNAIL_SIDE), fetched)
 
 
 class _Book:
-    """Collects items and writes them in batches; what is left is written when it closes."""
+    """Collects items and writes them in batches beside the looking; closing it writes what is left.
+
+    One batch is written at a time. What comes meanwhile makes the next one, so batches are as large as the
+    disk is slow, and little is left to be waited for at the end of a part.
+    """
 
     def __init__(self, desk: Desk, claim: Claim) -> None:
         self._desk, self._claim = desk, claim
         self._rows: list[tuple[int, Entry, _Seen]] = []
         self._since = time.monotonic()
-        self._disk = ThreadPoolExecutor(4, thread_name_prefix="disk")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="book")
+        self._disk = ThreadPoolExecutor(_DISK, thread_name_prefix="disk")
+        self._writing: Future[None] | None = None
 
     def add(self, index: int, entry: Entry, seen: _Seen) -> None:
-        """Take one; write when there are enough."""
-        if not self._rows:
-            self._since = time.monotonic()
-        self._rows.append((index, entry, seen))
-        if len(self._rows) >= _BATCH or time.monotonic() - self._since >= _BATCH_S:
-            self.write()
+        """Take one; write when there are enough, or the last batch was long ago.
 
-    def write(self) -> None:
-        """Write all that was collected."""
-        rows, self._rows = self._rows, []
+        Raises:
+            SightlineError: The batch before could not be written.
+            Lost: Somebody else has the job by now.
+        """
+        self._rows.append((index, entry, seen))
+        if self._writing is not None and (self._writing.done() or len(self._rows) >= _MOST):
+            self._settle()
+        waited = time.monotonic() - self._since
+        if self._writing is None and (len(self._rows) >= _BATCH or waited >= _BATCH_S):
+            rows, self._rows = self._rows, []
+            self._writing = self._writer.submit(self._write, rows)
+
+    def _settle(self) -> None:
+        """Wait for the batch that is being written."""
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+            self._since = time.monotonic()
+
+    def _write(self, rows: list[tuple[int, Entry, _Seen]]) -> None:
         files = [
             Picture(data, kind)
             for _, _, seen in rows
@@ -191,6 +219,8 @@ class _Book:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None or not issubclass(kind, Lost | Cancelled):
-                self.write()
+                self._settle()
+                self._write(self._rows)
         finally:
+            self._writer.shutdown()
             self._disk.shutdown()
