@@ -134,7 +134,7 @@ def _job(page: Page) -> None:
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Choose pictures").click()
     chooser.value.set_files([*sorted(SAMPLES.glob("*.jpg")), Path(__file__)])
-    expect(page.locator(".job-state.partly")).to_be_visible(timeout=60_000)
+    expect(page.locator(".job-title .job-state.partly")).to_be_visible(timeout=60_000)
     expect(page.locator(".job-picture img")).to_have_count(6)
 
 
