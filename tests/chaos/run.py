@@ -163,8 +163,9 @@ class Workers:
             process.terminate()
         for process in self.all:
             with suppress(subprocess.TimeoutExpired):
-                process.wait(20)
+                process.wait(40)
             process.kill()
+            process.wait()
 
 
 def running_on(ledger: Ledger, pid: int) -> list[str]:
@@ -336,12 +337,13 @@ def killed_submitters(settings: Settings, acknowledged: int, seed: int = 0) -> t
     chance, said, kills = random.Random(seed), set[str](), 0
     words = json.dumps(asdict(replace(settings, jobs_max=10**6)))
     while len(said) < acknowledged:
-        process = subprocess.Popen([sys.executable, "-c", _SUBMIT, words], stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        first = process.stdout.readline()
-        threading.Timer(chance.uniform(0.05, 0.4), process.kill).start()
-        lines = [first, *process.stdout]
-        process.wait()
+        with subprocess.Popen([sys.executable, "-c", _SUBMIT, words], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            first = process.stdout.readline()
+            timer = threading.Timer(chance.uniform(0.05, 0.4), process.kill)
+            timer.start()
+            lines = [first, *process.stdout]
+            timer.join()
         kills += 1
         said |= {line.decode().strip() for line in lines if line.endswith(b"\n")}
     with Ledger.open(settings) as ledger:
