@@ -37,10 +37,9 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-jobs-") as place:
         album = _album(asked.folder, Path(place, "album"), asked.pictures)
-        print(
-            f"# Jobs, {time.strftime('%Y-%m-%d')}\n\n{this_machine().describe()}, {os.cpu_count()} processors."
-        )
-        print(f"{asked.pictures} pictures, load average {os.getloadavg()[0]:.1f} before.\n")
+        machine = f"{this_machine().describe()}, {os.cpu_count()} processors"
+        load = f"load average {os.getloadavg()[0]:.1f} before"
+        print(f"# Jobs, {time.strftime('%Y-%m-%d')}\n\n{machine}, {asked.pictures} pictures, {load}.\n")
         print("| workers | predict, pictures/s | job, pictures/s | ratio | MB at a quarter | MB at the end |")
         print("|---|---|---|---|---|---|")
         for count in map(int, asked.workers.split(",")):
