@@ -19,15 +19,15 @@ LIST_TYPE: Final = "application/json"
 VERSION: Final = 1
 """Of the payload: a worker that is older than its server says so instead of guessing."""
 
-Type = Literal["pictures", "archive", "urls", "prefix", "files"]
+Type = Literal["pictures", "urls", "prefix", "files"]
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
     """Where the pictures are.
 
-    ``pictures``: blobs; ``list`` is the digest of a blob that holds ``[[digest, name], …]``.
-    ``archive``: ``list`` is the digest of the zip itself, ``place`` what it was called.
+    ``pictures``: blobs; ``list`` is the digest of a blob that holds ``[[digest, name], …]``;
+    what is named ``….zip`` stands for the pictures in it.
     ``urls``: ``list`` is the digest of a blob that holds ``["https://…", …]``.
     ``prefix``: ``place`` is ``s3://bucket/folder/``; the worker lists it.
     ``files``: ``list`` is the digest of a blob that holds ``["word", …]``: files, folders, globs and zips of
