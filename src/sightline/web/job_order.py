@@ -126,7 +126,7 @@ def _from_form(request: Request, arrived: Arrived) -> Order:
         raise BadOption(f"kind must be {kind!r} for these files, got {own['kind'][:60]!r}.")
     rest = [(name, value) for name, value in arrived.fields if name not in own]
     options = options_of(request.scope["query_string"], rest)
-    if options.store or getattr(options, "capture", ""):
+    if options.store or options.capture:
         raise BadOption("A job keeps its results and is of no camera; `store` and `capture` do not apply.")
     if arrived.video is not None:
         return _video(arrived, own, options)
