@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.runtime import graphs
+from tests.storage.test_prefixes import bucket
 from tests.worker.working import album, items_of, square, submit_files, submit_uploads, work_off, zipped
 
 from sightline.errors import ModelFailed
@@ -26,6 +27,8 @@ from sightline.types import Ask
 from sightline.worker.desk import Desk
 from sightline.worker.predicting import PART
 from sightline.worker.tasks import TASKS
+
+__all__ = ["bucket"]
 
 
 @pytest.fixture
@@ -260,6 +263,33 @@ def test_addresses_are_fetched_within_the_rules_and_kept(settings: Settings, sit
         )
         assert [item.error["code"] for item in items if item.error] == ["fetch_refused"] * 2
         assert ledger.picture(job.id, str(items[0].image)).data == square()
+        desk.close()
+
+
+def test_a_prefix_of_a_bucket(settings: Settings, bucket: str) -> None:
+    s3fs = pytest.importorskip("s3fs", reason="The extra `cluster` is not installed.")
+    for number in range(5):
+        s3fs.S3FileSystem().pipe_file(f"{bucket.removeprefix('s3://')}/real/{number}.png", square())
+    options = replace(settings, job_prefixes=f"{bucket}/real, {bucket}/nothing", blobs=f"{bucket}/ours")
+    with Ledger.open(options) as ledger:
+        desk = Desk(options, ledger)
+        jobs = [
+            ledger.submit(PREDICT, PredictOrder(Inputs("prefix", place=f"{bucket}/{name}")).to_json())
+            for name in ("real", "trip", "nothing")
+        ]
+        work_off(desk)
+        real, trip, nothing = (ledger.get(job.id) for job in jobs)
+        assert (real.state, real.progress.done, real.failed) == ("done", 5, 0)
+        items = items_of(desk, real)
+        assert [item.source for item in items] == [f"{bucket}/real/{number}.png" for number in range(5)]
+        assert ledger.picture(real.id, str(items[0].thumbnail)).data[:2] == b"\xff\xd8"
+        assert desk.ledger.counts(trip.id) == {"done": 0, "failed": 1}
+        (refused,) = items_of(desk, trip)
+        assert refused.error is not None
+        assert "may not read" in refused.error["message"]
+        (empty,) = items_of(desk, nothing)
+        assert empty.error is not None
+        assert empty.error["code"] == "not_found"
         desk.close()
 
 
