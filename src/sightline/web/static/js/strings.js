@@ -225,6 +225,7 @@ const TEXT = {
   "where.whole": "most of the picture",
 
   "camera.title": "Camera",
+  "camera.ways": "Cameras of the server, and rules",
   "camera.start": "Start the camera",
   "camera.stop": "Stop",
   "camera.take": "Take one now",
@@ -282,7 +283,6 @@ const TEXT = {
   "captures.delete": "Delete the capture of {time}",
   "captures.by.rule": "Your rule came true",
 
-  "rule.title": "Tell me when…",
   "rule.on": "Tell me when something is seen",
   "rule.label": "What",
   "rule.label.any": "anything",
