@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sightline.storage import records
@@ -14,13 +15,16 @@ if TYPE_CHECKING:
     from sightline.jobs.ledger import Ledger
 
 
-def keep_all(ledger: "Ledger", pictures: Sequence[Picture], threads: Executor) -> list[str]:
+def keep_all(
+    ledger: "Ledger", pictures: Sequence[Picture], threads: Executor, *, sure: bool = True
+) -> list[str]:
     """The digests, in order; the files stay for an hour at least, and as long as an item names them.
 
     Args:
         ledger: Of the job.
         pictures: What to keep.
         threads: Write the files: each waits for its disk, not for the processor.
+        sure: As in ``Blobs.put``.
 
     Raises:
         StorageFull: The disk is at its reserve, or full.
@@ -35,6 +39,6 @@ def keep_all(ledger: "Ledger", pictures: Sequence[Picture], threads: Executor) -
         records.keep_all(connection, rows)
 
     ledger.database.write(note, alone=True)  # first: from now on nobody deletes the files
-    for _ in threads.map(ledger.blobs.put, [picture.data for picture in found.values()]):
+    for _ in threads.map(partial(ledger.blobs.put, sure=sure), [picture.data for picture in found.values()]):
         pass  # each may raise
     return [digest_of(picture.data) for picture in pictures]

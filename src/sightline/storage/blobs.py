@@ -59,8 +59,11 @@ class Blobs:
         if self._local is not None:
             self._local.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def put(self, data: bytes) -> str:
+    def put(self, data: bytes, *, sure: bool = True) -> str:
         """Keep ``data`` and answer its digest; keeping it twice is keeping it once.
+
+        ``sure``: it is on the disk when this returns. What can be made again need not wait for the disk:
+        a power cut may take it then, and nothing else.
 
         Raises:
             StorageFull: The disk is at its reserve, or full.
@@ -71,7 +74,7 @@ class Blobs:
             return digest
         self.check_space(len(data))
         try:
-            self._write(path, data)
+            self._write(path, data, sure=sure)
         except OSError as error:
             raise StorageFull(f"The picture could not be written: {error.strerror or error}.") from error
         return digest
@@ -160,8 +163,8 @@ class Blobs:
             raise NotFound(f"A picture is named by 64 hex digits, got {digest[:80]!r}.")
         return f"{self._root}/{digest[:2]}/{digest}"
 
-    def _write(self, path: str, data: bytes) -> None:
-        """A reader sees the whole blob or none, also after a power cut."""
+    def _write(self, path: str, data: bytes, *, sure: bool) -> None:
+        """A reader sees the whole blob or none; if it is to be ``sure``, also after a power cut."""
         if self._local is None:
             self._fs.pipe_file(path, data)
             return
@@ -171,10 +174,12 @@ class Blobs:
         try:
             with half.open("wb") as file:
                 file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+                if sure:
+                    file.flush()
+                    os.fsync(file.fileno())
             half.replace(target)
-            _sync_folder(target.parent)  # or a power cut could keep the row and lose the name
+            if sure:
+                _sync_folder(target.parent)  # or a power cut could keep the row and lose the name
         except OSError:
             half.unlink(missing_ok=True)
             raise

@@ -194,20 +194,17 @@ class _Book:
             self._since = time.monotonic()
 
     def _write(self, rows: list[tuple[int, Entry, _Seen]]) -> None:
-        files = [
-            Picture(data, kind)
-            for _, _, seen in rows
-            for data, kind in ((seen.thumbnail, "image/jpeg"), (seen.fetched, _ANY))
-            if data
-        ]
-        digests = iter(keep_all(self._desk.ledger, files, self._disk))
-        items = [self._item(row, digests) for row in rows]
-        self._desk.ledger.put_items(self._claim, items)
+        small = [Picture(seen.thumbnail, "image/jpeg") for _, _, seen in rows if seen.thumbnail]
+        whole = [Picture(seen.fetched, _ANY) for _, _, seen in rows if seen.fetched]
+        ledger = self._desk.ledger
+        thumbnails = iter(keep_all(ledger, small, self._disk, sure=False))
+        images = iter(keep_all(ledger, whole, self._disk))
+        ledger.put_items(self._claim, [self._item(row, thumbnails, images) for row in rows])
 
-    def _item(self, row: tuple[int, Entry, _Seen], digests: Iterator[str]) -> Item:
+    def _item(self, row: tuple[int, Entry, _Seen], thumbnails: Iterator[str], images: Iterator[str]) -> Item:
         index, entry, seen = row
-        thumbnail = next(digests) if seen.thumbnail else None
-        image = next(digests) if seen.fetched else entry.digest
+        thumbnail = next(thumbnails) if seen.thumbnail else None
+        image = next(images) if seen.fetched else entry.digest
         root = self._claim.root
         if seen.error is not None:
             return Item(root, index, entry.source, "failed", error=words_of(seen.error), image=image)
