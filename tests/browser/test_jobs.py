@@ -70,7 +70,7 @@ def folder(tmp_path: Path, samples: Path) -> Path:
 
 
 def state(page: Page, words: str) -> None:
-    expect(page.locator(".job-title .job-state")).to_have_text(words, timeout=60_000)
+    expect(page.locator(".job-title .job-state")).to_have_text(words, timeout=120_000)
 
 
 def job_of(ledger: Ledger, kind: str = "test.nobody", total: int = 3) -> str:
