@@ -16,7 +16,9 @@ from sightline.settings import Settings
     help="Jobs, or parts of large ones, at the same time; each has a process with its own models.",
 )
 def command(settings: Settings, concurrency: int) -> None:
-    """Work on jobs until Ctrl-C or SIGTERM; what is running then is handed back.
+    """Work on jobs: many pictures, videos, evaluations.
+
+    It ends by Ctrl-C or SIGTERM; what is running then is handed back.
 
     Workers on any number of machines may share one queue, database and blob store. `sightline serve`
     starts workers of its own when there are jobs (setting `workers`).

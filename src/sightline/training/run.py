@@ -64,7 +64,7 @@ def train(
     average = Average(model, options.average)
     first = _restore(out / "last.pt", plan, model, optimiser, average) if resume else 0
 
-    for epoch in range(first, options.stop or options.epochs):
+    for epoch in range(first, min(options.stop or options.epochs, options.epochs)):
         started = time.perf_counter()
         sums: dict[str, float] = {}
         rate = 0.0

@@ -8,7 +8,7 @@ from sightline.web.schemas import Body
 
 
 class _Wish(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class ActionWish(_Wish):
