@@ -56,7 +56,7 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
 
 
 def test_a_refusal_comes_before_the_body_and_the_connection_goes_on(full: Server) -> None:
-    with socket.create_connection(("127.0.0.1", full.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", full.port), timeout=30) as connection:
         connection.sendall(request("/api/v1/predict?max_results=3"))
         first = answer(connection)  # nothing of the body was sent yet
         connection.sendall(BODY + request())
@@ -76,7 +76,7 @@ def test_a_refusal_comes_before_the_body_and_the_connection_goes_on(full: Server
 
 @pytest.mark.parametrize(("version", "more"), [("1.0", ""), ("1.1", "Connection: close\r\n")])
 def test_a_connection_that_should_close_closes_after_the_body(full: Server, version: str, more: str) -> None:
-    with socket.create_connection(("127.0.0.1", full.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", full.port), timeout=30) as connection:
         connection.sendall(request(version=version, more=more) + BODY)
         status, headers, _ = answer(connection)
         assert (status, headers["connection"]) == (503, "close")
@@ -92,7 +92,7 @@ def test_other_addresses_are_answered_as_ever(full: Server) -> None:
 def test_who_sends_and_sends_and_never_reads_is_cut_off(full: Server) -> None:
     empty = b"POST /api/v1/predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
     before = rss_kb(full.process.pid)
-    connection = socket.create_connection(("127.0.0.1", full.port), timeout=5)
+    connection = socket.create_connection(("127.0.0.1", full.port), timeout=30)
     with connection, pytest.raises(OSError):  # noqa: PT012 - as soon as the server's buffer is full
         for _ in range(3000):
             connection.sendall(empty * 100)
