@@ -160,6 +160,14 @@ def test_a_zip_is_a_job(working: httpx.Client, cat: bytes) -> None:
         assert code(working.post(JOBS, files=[("archive", ("a.zip", wrong))])) == (400, "bad_option")
 
 
+def _without_guesses(events: list[tuple[int, str, Any]]) -> list[tuple[int, str, Any]]:
+    """Rate and time left are reckoned when an event is told, not when it happened."""
+    return [
+        (number, kind, {name: value for name, value in data.items() if name not in ("rate", "left_s")})
+        for number, kind, data in events
+    ]
+
+
 def test_events_tell_all_of_it_and_are_resumed(working: httpx.Client, cat: bytes) -> None:
     place = submitted(working, files=form(*((f"{number}.jpg", cat) for number in range(7))))
     live = events_of(working.get(f"{place}/events?after=0").text)
@@ -174,7 +182,7 @@ def test_events_tell_all_of_it_and_are_resumed(working: httpx.Client, cat: bytes
     assert {"rate", "left_s", "failed"} <= set(progress[-1])
     middle = live[len(live) // 2][0]
     rest = events_of(working.get(f"{place}/events", headers={"Last-Event-ID": str(middle)}).text)
-    assert rest == [event for event in live if event[0] > middle]
+    assert _without_guesses(rest) == _without_guesses([event for event in live if event[0] > middle])
     known = working.get(f"{place}/events", headers={"Last-Event-ID": str(live[-1][0])})
     assert known.status_code == 204, "an EventSource that hears this does not come again"
     (only,) = events_of(working.get(f"{place}/events").text)
