@@ -315,6 +315,14 @@ def test_it_fits_and_fingers_reach_it(open_camera: Open, width: int, scheme: str
     assert nameless == []
 
 
+@pytest.mark.parametrize(("name", "title"), [("Watches", "Watches"), ("Rules", "Rules")])
+def test_the_ways_to_other_cameras_and_to_rules(page: Page, name: str, title: str) -> None:
+    page.get_by_role("link", name=name, exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)
+    page.go_back()
+    expect(page.locator(".place-camera").get_by_role("button", name="Start the camera")).to_be_visible()
+
+
 def _doctor(page: Page, title: str, *words: str) -> None:
     box = page.locator(".doctor")
     expect(box.get_by_role("heading", level=2)).to_have_text(title)

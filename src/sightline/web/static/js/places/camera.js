@@ -87,8 +87,10 @@ class CameraPlace {
     });
     const mode = modeChoice(settings, (change) => this.#pace(change));
     const picker = modelPicker((model) => this.#use(model));
+    const way = (name, place) => h("a", { class: "button", href: `/${place}` }, icon(name), t(`${place}.title`));
+    const ways = h("nav", { class: "result-actions", "aria-label": t("camera.ways") }, way("eye", "watches"), way("bell", "rules"));
     root.append(
-      h("header", { class: "result-head" }, h("div", { class: "result-title" }, h("h1", { tabindex: "-1" }, t("camera.title")), this.sentence)),
+      h("header", { class: "result-head" }, h("div", { class: "result-title" }, h("h1", { tabindex: "-1" }, t("camera.title")), this.sentence), ways),
       this.trouble,
       h(
         "div",
