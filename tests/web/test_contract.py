@@ -20,6 +20,10 @@ NOT_ALL_THAT_IS_SOUND_IS_THERE = {
     "POST /api/v1/jobs",
     "POST /api/v1/uploads",
     "POST /api/v1/rules",
+    "POST /api/v1/pipelines",
+    "POST /api/v1/pipelines/check",
+    "POST /api/v1/pipelines/test",
+    "POST /api/v1/pipelines/{name}/second",
     "POST /api/v1/watches",
     "GET /api/v1/live",
 }

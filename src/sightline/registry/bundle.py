@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -187,14 +188,23 @@ def read_pipeline(path: Path) -> Manifest:
     """
     _check_file(path, MANIFEST_BYTES_MAX)
     try:
-        given = tomllib.loads(path.read_text("utf-8"))
-        about = {key: given.pop(key) for key in list(given) if key not in _TABLES}
-        return Manifest.model_validate({"task": "pipeline", **about, "pipeline": given})
+        return pipeline_manifest(tomllib.loads(path.read_text("utf-8")))
     except (ValidationError, OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ModelRefused(
             f"{path.name} of {path.parent.name!r} cannot be used: {first_line(error)}.",
             next_step="docs/how-to/pipelines.md shows a whole one.",
         ) from error
+
+
+def pipeline_manifest(given: Mapping[str, Any]) -> Manifest:
+    """The fields of ``pipeline.toml`` as a manifest.
+
+    Raises:
+        ValidationError: They break a rule.
+    """
+    about = {key: value for key, value in given.items() if key not in _TABLES}
+    stages = {key: value for key, value in given.items() if key in _TABLES}
+    return Manifest.model_validate({"task": "pipeline", **about, "pipeline": stages})
 
 
 def _check_file(path: Path, limit: int) -> None:

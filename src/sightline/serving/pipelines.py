@@ -1,11 +1,8 @@
-"""Taking in pipelines, and changing their second stage: everything is checked before it is on the shelf.
-
-A stage is a model and never a pipeline, so no pipeline can lead back to itself.
-"""
+"""Taking in pipelines, and changing their second stage: everything is checked before it is on the shelf."""
 
 import tempfile
-from collections.abc import Mapping
-from difflib import get_close_matches
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -22,17 +19,21 @@ from sightline.registry import (
     Registry,
     read_bundle,
 )
-from sightline.registry.bundle import first_line, is_regular, read_pipeline
+from sightline.registry.bundle import CARD_BYTES_MAX, first_line, is_regular, read_pipeline
 from sightline.serving.importer import free_version
+from sightline.serving.pipeline_check import HOW, check
+from sightline.storage.archive import Archive, is_zip
 
-_HOW = "docs/how-to/pipelines.md shows a whole one."
+_PACKED = frozenset({".toml", ".json", ".md"})
 
 
 def is_pipeline(source: Path) -> bool:
-    """Whether a path is a pipeline to be taken in: a ``.toml`` file, or a bundle folder of one."""
+    """Whether a path is a pipeline to be taken in: a ``.toml`` file, or a bundle of one, folder or zip."""
     if source.is_dir():
         here = is_regular(source / PIPELINE_FILE) or is_regular(source / MANIFEST_FILE)
         return here and not (source / MODEL_FILE).exists()
+    if is_zip(source):
+        return _holds_a_pipeline(source)
     return source.suffix.lower() == ".toml" and source.is_file()
 
 
@@ -47,13 +48,28 @@ def import_pipeline(
         ModelRefused: It breaks a rule, or names a model or a label that there is not.
         NotFound: There is nothing at this path.
     """
-    bundle = Bundle(read_pipeline(source), source.parent) if source.is_file() else read_bundle(source)
-    if bundle.manifest.pipeline is None:
-        raise ModelRefused(f"{source.name!r} holds no model.onnx and is no pipeline either.", next_step=_HOW)
-    changed = {"name": name or bundle.name, "version": version or bundle.version}
+    with _unpacked(source) as place:
+        bundle = Bundle(read_pipeline(place), place.parent) if place.is_file() else read_bundle(place)
+        if bundle.manifest.pipeline is None:
+            words = f"{source.name!r} holds no model.onnx and is no pipeline either."
+            raise ModelRefused(words, next_step=HOW)
+        changed = {"name": name or bundle.name, "version": version or bundle.version}
+        card = bundle.card
     manifest = _valid(bundle.manifest.model_dump(mode="json") | changed)
+    return save(manifest, registry, card=card, keep_version=version is not None)
+
+
+def save(manifest: Manifest, registry: Registry, *, card: str = "", keep_version: bool = False) -> Bundle:
+    """Put a pipeline on the shelf, checked; a name that is taken gets the next version.
+
+    What is there already, word for word, stays the version that it is and answers again.
+
+    Raises:
+        ModelRefused: It names a model or a label that there is not.
+        StorageFull: No room.
+    """
     check(manifest, registry)
-    return _put(manifest, bundle.card, registry, keep_version=version is not None)
+    return _put(manifest, card, registry, keep_version=keep_version)
 
 
 def set_second(
@@ -87,85 +103,37 @@ def set_second(
         )
     mapping = _mapping(pipeline, head, verdicts or {})
     kept = {verdict: score for verdict, score in pipeline.second.sure.items() if verdict in mapping.values()}
-    second = SecondStage(model=model, verdicts=mapping, sure=kept | dict(sure or {}))
+    try:
+        second = SecondStage(model=model, verdicts=mapping, sure=kept | dict(sure or {}))
+    except ValidationError as error:
+        raise BadOption(f"{first_line(error)}.") from error
     given = old.manifest.model_dump(mode="json")
     given["pipeline"]["second"] = second.model_dump(mode="json")
     given |= {"metrics": {}, "description": _described(given["description"], head)}
-    manifest = _valid(given)
-    check(manifest, registry)
-    return _put(manifest, _card(old.card, head), registry, keep_version=False)
+    return save(_valid(given), registry, card=_card(old.card, head))
 
 
-def check(manifest: Manifest, registry: Registry) -> None:
-    """Compare a pipeline with the models that it names.
-
-    Raises:
-        ModelRefused: One is not here, is of the wrong kind, or lacks a label.
-    """
-    pipeline = manifest.pipeline
-    assert pipeline is not None
-    first = _stage(manifest, "first", pipeline.first.model, registry)
-    _check_labels("first.labels", pipeline.first.labels, first)
+def _holds_a_pipeline(source: Path) -> bool:
+    """Whether a zip has a pipeline in it and no model; a broken one is for the importer to refuse."""
     try:
-        first.manifest.at(pipeline.first.size)
-    except BadOption as error:
-        raise ModelRefused(f"first.size: {error.message}", next_step=error.next_step) from error
-    if pipeline.second.rule is not None:
-        _check_rule(pipeline, first)
+        with Archive(source) as archive:
+            names = {member.place.name for member in archive.members(_PACKED | {".onnx"})}
+    except BadOption:
+        return False
+    return bool(names & {PIPELINE_FILE, MANIFEST_FILE}) and MODEL_FILE not in names
+
+
+@contextmanager
+def _unpacked(source: Path) -> Iterator[Path]:
+    """The source itself, or the bundle of a zip in a private folder."""
+    if source.is_dir() or not is_zip(source):
+        yield source
         return
-    second = _stage(manifest, "second", pipeline.second.model, registry)
-    if second.task != "classify":
-        raise ModelRefused(
-            f"second.model must be a classifier, but {second.name} is for the task {second.task!r}.",
-            next_step="Name a model of the task classify, or write a rule.",
-        )
-    _check_labels("second.verdicts", tuple(pipeline.second.verdicts), second)
-    if first.task == "classify" and pipeline.crop.of == "box":
-        raise ModelRefused(
-            f"{first.name} finds no boxes, so there is nothing to cut out.",
-            next_step='Write `of = "frame"` in [crop], or take a detector as the first stage.',
-        )
-
-
-def _check_rule(pipeline: Pipeline, first: Bundle) -> None:
-    if first.task == "classify":
-        raise ModelRefused(
-            f"A rule looks at boxes, but {first.name} is a classifier.",
-            next_step="Take a detector as the first stage.",
-        )
-    assert pipeline.second.rule is not None
-    for place, sign in enumerate(pipeline.second.rule.signs):
-        _check_labels(f"second.rule.signs[{place}].labels", sign.labels, first)
-
-
-def _stage(manifest: Manifest, stage: str, name: str, registry: Registry) -> Bundle:
-    if name.partition("@")[0] == manifest.name:
-        raise ModelRefused(
-            f"{stage}.model of {manifest.name} names itself: that would never end.", next_step="Name a model."
-        )
-    try:
-        found = registry.find(name)
-    except NotFound as error:
-        raise ModelRefused(
-            f"{stage}.model names {name!r}, which is not here. {error.message}",
-            next_step="Import or pull that model first.",
-        ) from error
-    if found.stages:
-        raise ModelRefused(
-            f"{stage}.model names {found.reference}, which is a pipeline itself; a stage must be a model.",
-            next_step=f"Name one of its models: {', '.join(found.stages)}.",
-        )
-    return found
-
-
-def _check_labels(where: str, wanted: tuple[str, ...], bundle: Bundle) -> None:
-    for label in wanted:
-        if label not in bundle.labels:
-            near = get_close_matches(label, bundle.labels, n=3, cutoff=0.5)
-            advice = (
-                f"Did you mean {', '.join(near)}?" if near else f"See `sightline models show {bundle.name}`."
-            )
-            raise ModelRefused(f"{where}: {bundle.reference} has no label {label!r}.", next_step=advice)
+    with tempfile.TemporaryDirectory(prefix="sightline-pipeline-") as name, Archive(source) as archive:
+        for member in archive.members(_PACKED):
+            if member.place.name in (PIPELINE_FILE, MANIFEST_FILE, CARD_FILE):
+                (Path(name) / member.place.name).write_bytes(archive.read(member.number, CARD_BYTES_MAX))
+        yield Path(name)
 
 
 def _mapping(pipeline: Pipeline, head: Bundle, given: Mapping[str, str]) -> dict[str, str]:
@@ -207,7 +175,7 @@ def _valid(given: Mapping[str, object]) -> Manifest:
     try:
         return Manifest.model_validate(given)
     except ValidationError as error:
-        raise ModelRefused(f"The pipeline cannot be used: {first_line(error)}.", next_step=_HOW) from error
+        raise ModelRefused(f"The pipeline cannot be used: {first_line(error)}.", next_step=HOW) from error
 
 
 def _put(manifest: Manifest, card: str, registry: Registry, *, keep_version: bool) -> Bundle:

@@ -107,6 +107,17 @@ class Road:
                     found = self._staged(bundle, data, ask, here, side)
         return _result(source, bundle, found, _timing(began, found)), found.picture.frame
 
+    def try_out(self, bundle: Bundle, data: bytes, *, source: str = "", call: Call) -> Result:
+        """Look with a pipeline that is not on the shelf (yet); its models are.
+
+        Raises:
+            SightlineError: As `predict_shown`.
+        """
+        began = time.perf_counter()
+        with _needed_by(bundle):
+            found = self._staged(bundle, data, Ask(), call, 0)
+        return _result(source, bundle, found, _timing(began, found))
+
     def load(self, model: str | None = None) -> Bundle:
         """Have a model ready, or all models of a pipeline, so that no picture waits for that.
 

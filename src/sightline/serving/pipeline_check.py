@@ -1,0 +1,163 @@
+"""What is wrong with a pipeline, place by place: the one examination for files, the page and HTTP.
+
+First the description by itself, then against the models that are here. A stage is a model and never a
+pipeline, so no pipeline can lead back to itself.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any, Final
+
+from pydantic import ValidationError
+
+from sightline.errors import BadOption, ModelRefused, NotFound
+from sightline.manifest import Manifest
+from sightline.manifest.pipeline import Pipeline
+from sightline.registry import Bundle, Registry
+from sightline.registry.bundle import pipeline_manifest
+
+HOW: Final = "docs/how-to/pipelines.md shows a whole one."
+_PLACE: Final = re.compile(r"(first|crop|second|verdicts)(\.[a-z_]+)*(?=[ :\[])")
+_NAMES: Final = "lower-case letters, digits, dots, hyphens and underscores, a letter or digit first"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is off."""
+
+    field: str
+    """Where, as in the TOML file: ``first.labels``; empty: the pipeline as a whole."""
+    message: str
+    next_step: str
+
+
+def examine(given: Mapping[str, Any], registry: Registry) -> tuple[Manifest | None, list[Fault]]:
+    """All that is off with a pipeline as people write it, and what it is otherwise.
+
+    Args:
+        given: The fields of ``pipeline.toml``, as plain values.
+        registry: The models that are here.
+
+    Returns:
+        The manifest (None where the description by itself is off already), and the faults.
+    """
+    try:
+        manifest = pipeline_manifest(given)
+    except ValidationError as error:
+        return None, faults_of(error)
+    return manifest, list(faults_in(manifest, registry))
+
+
+def check(manifest: Manifest, registry: Registry) -> None:
+    """Compare a pipeline with the models that it names.
+
+    Raises:
+        ModelRefused: One is not here, is of the wrong kind, or lacks a label.
+    """
+    for fault in faults_in(manifest, registry):
+        raise ModelRefused(fault.message, next_step=fault.next_step)
+
+
+def faults_of(error: ValidationError) -> list[Fault]:
+    """What the description says wrongly by itself."""
+    found = []
+    for one in error.errors(include_url=False, include_context=False, include_input=False):
+        words = str(one["msg"]).removeprefix("Value error, ").rstrip(".")
+        place = ".".join(str(part) for part in one["loc"])
+        told = _PLACE.match(words)  # rules over several fields begin with the one that is off
+        if told or not place:
+            found.append(Fault(told[0] if told else "", f"{words}.", HOW))
+            continue
+        if one["type"] == "string_pattern_mismatch":
+            words = f"wanted {_NAMES}"
+        found.append(Fault(place, f"{place}: {words}.", HOW))
+    return found
+
+
+def faults_in(manifest: Manifest, registry: Registry) -> Iterator[Fault]:
+    """What is off with a pipeline beside the models that are here."""
+    pipeline = manifest.pipeline
+    assert pipeline is not None
+    first = _stage(manifest, "first", pipeline.first.model, registry)
+    if isinstance(first, Fault):
+        yield first
+    else:
+        yield from _of_first(pipeline, first)
+    if pipeline.second.rule is not None:
+        if isinstance(first, Bundle):
+            yield from _of_rule(pipeline, first)
+        return
+    second = _stage(manifest, "second", pipeline.second.model, registry)
+    if isinstance(second, Fault):
+        yield second
+        return
+    if second.task != "classify":
+        yield Fault(
+            "second.model",
+            f"second.model must be a classifier, but {second.name} is for the task {second.task!r}.",
+            "Name a model of the task classify, or write a rule.",
+        )
+        return
+    yield from _labels("second.verdicts", tuple(pipeline.second.verdicts), second)
+
+
+def _of_first(pipeline: Pipeline, first: Bundle) -> Iterator[Fault]:
+    yield from _labels("first.labels", pipeline.first.labels, first)
+    try:
+        first.manifest.at(pipeline.first.size)
+    except BadOption as error:
+        yield Fault("first.size", f"first.size: {error.message}", error.next_step)
+    if pipeline.second.rule is None and first.task == "classify" and pipeline.crop.of == "box":
+        yield Fault(
+            "crop.of",
+            f"{first.name} finds no boxes, so there is nothing to cut out.",
+            'Write `of = "frame"` in [crop], or take a detector as the first stage.',
+        )
+
+
+def _of_rule(pipeline: Pipeline, first: Bundle) -> Iterator[Fault]:
+    assert pipeline.second.rule is not None
+    if first.task == "classify":
+        yield Fault(
+            "first.model",
+            f"A rule looks at boxes, but {first.name} is a classifier.",
+            "Take a detector as the first stage.",
+        )
+        return
+    for place, sign in enumerate(pipeline.second.rule.signs):
+        yield from _labels(f"second.rule.signs.{place}.labels", sign.labels, first)
+
+
+def _stage(manifest: Manifest, stage: str, name: str, registry: Registry) -> Bundle | Fault:
+    field = f"{stage}.model"
+    if name.partition("@")[0] == manifest.name:
+        return Fault(
+            field, f"{field} of {manifest.name} names itself: that would never end.", "Name a model."
+        )
+    try:
+        found = registry.find(name)
+    except NotFound as error:
+        return Fault(
+            field,
+            f"{field} names {name!r}, which is not here. {error.message}",
+            "Import or pull that model first.",
+        )
+    if found.stages:
+        return Fault(
+            field,
+            f"{field} names {found.reference}, which is a pipeline itself; a stage must be a model.",
+            f"Name one of its models: {', '.join(found.stages)}.",
+        )
+    return found
+
+
+def _labels(field: str, wanted: tuple[str, ...], bundle: Bundle) -> Iterator[Fault]:
+    for label in wanted:
+        if label not in bundle.labels:
+            near = get_close_matches(label, bundle.labels, n=3, cutoff=0.5)
+            advice = (
+                f"Did you mean {', '.join(near)}?" if near else f"See `sightline models show {bundle.name}`."
+            )
+            yield Fault(field, f"{field}: {bundle.reference} has no label {label!r}.", advice)
