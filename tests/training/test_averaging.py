@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from sightline.training.averaging import Average, rate_at, rate_share
+from sightline.training.averaging import Average, blend, rate_at, rate_share
 from sightline.training.recipe_form import Optimiser
 
 pytestmark = pytest.mark.train
@@ -52,3 +52,19 @@ def test_average_copies_what_is_not_a_weight() -> None:
     model(torch.ones(4, 2))
     average.update(model)
     assert average.model.num_batches_tracked.item() == 1
+
+
+def test_a_blend_lies_between_start_and_learned_but_for_what_the_start_lacked() -> None:
+    learned, start = (nn.ModuleDict({"old": nn.Linear(1, 1), "new": nn.Linear(1, 1)}) for _ in range(2))
+    for network, value in ((learned, 1.0), (start, 0.0)):
+        for weights in network.parameters():
+            nn.init.constant_(weights, value)
+    blend(learned, start, 0.25)
+    assert all(weights.item() == pytest.approx(0.25) for weights in learned.parameters())
+    for weights in learned.parameters():
+        nn.init.ones_(weights)
+    start.fresh = ("new.",)
+    blend(learned, start, 0.25)
+    assert {name: weights.item() for name, weights in learned.named_parameters()} == {
+        "old.weight": 0.25, "old.bias": 0.25, "new.weight": 1.0, "new.bias": 1.0,
+    }  # fmt: skip

@@ -1,4 +1,4 @@
-"""The learning rate, and the average of weights over time."""
+"""The learning rate, the average of weights over time, and that of a start and what became of it."""
 
 import copy
 import math
@@ -56,3 +56,22 @@ class Average:
                 value.lerp_(state[name], 1 - keep)
             else:
                 value.copy_(state[name])
+
+
+@torch.no_grad()
+def blend(learned: nn.Module, start: nn.Module, share: float) -> None:
+    """Move ``learned`` back towards ``start``, weight by weight: hardly anything is forgotten.
+
+    Wortsman et al., "Robust fine-tuning of zero-shot models" (arXiv 2109.01903).
+
+    Args:
+        learned: A network that began as ``start``; changed in place.
+        start: The same network with the weights it began with. Parts whose names begin with one of its
+            ``fresh`` came with random weights: what they learned stays whole.
+        share: Of what was learned, in 0..1; 1 changes nothing.
+    """
+    fresh = tuple(getattr(start, "fresh", ()))
+    before = start.state_dict()
+    for name, weights in learned.state_dict().items():
+        if weights.dtype.is_floating_point and not name.startswith(fresh or ("\0",)):
+            weights.lerp_(before[name].to(weights), 1 - share)

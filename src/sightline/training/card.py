@@ -123,6 +123,11 @@ def _training(plan: Recipe, manifest: Manifest, log: Sequence[Mapping[str, Any]]
         f"Weights averaged over time ({options.average:g}).",
         f"Loss: {subject_of(plan).loss(plan)}.",
     ]
+    if plan.bundle.blend < 1:
+        lines.append(
+            f"The bundle is {plan.bundle.blend:.0%} of the way from the start, weight by weight; "
+            "parts that the start lacks are whole."
+        )
     if log:
         lines.append(f"It took {hours:.2f} hours: {machine()}, {options.threads} threads.")
     return _list(lines, "")

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from sightline.errors import ModelRefused, NotFound
 from sightline.manifest import Manifest
 from sightline.registry import CARD_FILE, MANIFEST_FILE, MODEL_FILE
+from sightline.training.averaging import blend
 from sightline.training.card import read_log, write_card
 from sightline.training.graph import Parity, export_graph, prove
 from sightline.training.halving import halve
@@ -73,7 +74,7 @@ def _as_seen(pixels: Tensor, plan: Recipe) -> Tensor:
 
 
 def finished(plan: Recipe, out: Path, labels: tuple[str, ...]) -> nn.Module:
-    """The network of a finished run, with its averaged weights."""
+    """The network of a finished run, with its averaged weights, blended with the start as the recipe says."""
     path = out / "weights.pt"
     if not path.is_file():
         raise NotFound(f"{out} holds no finished run.", next_step="Train first: sightline train RECIPE.")
@@ -83,8 +84,11 @@ def finished(plan: Recipe, out: Path, labels: tuple[str, ...]) -> nn.Module:
             f"{path} was trained by another recipe, or by an earlier form of this one.",
             next_step="Export with the recipe that trained it, or train again.",
         )
-    network = subject_of(plan).network(plan, labels)
+    subject = subject_of(plan)
+    network = subject.network(plan, labels)
     network.load_state_dict(state["model"])
+    if plan.bundle.blend < 1:
+        blend(network, subject.network(plan, labels), plan.bundle.blend)
     return as_served(network)
 
 

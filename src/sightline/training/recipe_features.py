@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from sightline.manifest import InputContract
-from sightline.training.recipe_form import Bundle, Data, Frozen, Recipe
+from sightline.training.recipe_form import Data, Frozen, Recipe
 
 
 class Pieces(Frozen):
@@ -65,14 +65,6 @@ class DistilWeights(Frozen):
     temperature: float = Field(default=2.0, gt=0, description="Of the softened classes.")
 
 
-class FeatureBundle(Bundle):
-    """What becomes of a run; a finished run may be bundled in several ways."""
-
-    blend: float = Field(
-        default=1.0, gt=0, le=1, description="Share of what was learned; the rest is the start."
-    )
-
-
 _STRIDE = 32
 
 
@@ -84,7 +76,6 @@ class FeatureRecipe(Recipe):
     network: Backbone
     augment: ViewAugment = ViewAugment()
     loss: DistilWeights = DistilWeights()
-    bundle: FeatureBundle
 
     @model_validator(mode="after")
     def _input_is_what_training_sees(self) -> "FeatureRecipe":

@@ -63,7 +63,7 @@ class Optimiser(Frozen):
 
 
 class Bundle(Frozen):
-    """What the exported manifest and card say; the rest is measured."""
+    """What becomes of a run, and what manifest and card say; the rest is measured."""
 
     title: str
     description: str = ""
@@ -71,6 +71,12 @@ class Bundle(Frozen):
     origin: str = ""
     initialisation: str = "random"
     thresholds: Thresholds = Thresholds()
+    blend: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Share of what was learned; the rest is the start, where it has the part.",
+    )
     data: tuple[str, ...] = Field(default=(), description="One sentence per data set, with its licence.")
     notes: tuple[str, ...] = Field(
         default=(), description="One sentence per thing that the measurements do not say by themselves."
