@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.web import tiny
+from tests.web.gate import Gate
 
 from sightline.settings import load_settings
 
@@ -23,13 +24,17 @@ _START = (
     "import json,sys; from sightline.settings import load_settings; from sightline.web.serve import serve; "
     "from sightline.worker.crew import Crew\n"
     "settings = load_settings(json.loads(sys.argv[1]), environment={})\n"
+    "if sys.argv[2:]: from tests.web.gate import hold_at; hold_at(int(sys.argv[2]))\n"
     "with Crew(settings): serve(settings)"
 )
 
 
+_START_S = 90.0
+"""Longest time until a server is ready on a machine that starts several."""
 _ANYONE = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _ANYONE.check_hostname = False
 _ANYONE.verify_mode = ssl.CERT_NONE
+_ROOT = str(Path(__file__).resolve().parents[2])
 
 
 @dataclass
@@ -73,8 +78,8 @@ def _drain(stream: Any, into: list[str]) -> threading.Thread:
     return thread
 
 
-def start(data: Path, **options: Any) -> Server:
-    """Start a server on a data folder and wait until it is ready."""
+def start(data: Path, gate: Gate | None = None, **options: Any) -> Server:
+    """Start a server on a data folder and wait until it is ready; ``gate`` holds its first picture."""
     wishes = {
         "data_dir": str(data),
         "port": 0,
@@ -87,8 +92,10 @@ def start(data: Path, **options: Any) -> Server:
     environment |= {
         name: value for name, value in os.environ.items() if name.startswith(("COV", "PYTHONPATH"))
     }
+    if gate:
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, (_ROOT, environment.get("PYTHONPATH"))))
     process = subprocess.Popen(
-        [sys.executable, "-c", _START, json.dumps(wishes)],
+        [sys.executable, "-c", _START, json.dumps(wishes), *([str(gate.port)] if gate else [])],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -97,7 +104,7 @@ def start(data: Path, **options: Any) -> Server:
     server = Server(process, data)
     _drain(process.stdout, server.lines)
     _drain(process.stderr, server.log)
-    until = time.monotonic() + 30
+    until = time.monotonic() + _START_S
     while time.monotonic() < until:
         assert process.poll() is None, "".join(server.log)
         if "://" in "".join(server.lines) and _ready(server):
@@ -151,18 +158,26 @@ def starting(tmp_path: Path, tiny_data: Path) -> Iterator[Callable[..., Server]]
     """Starts further servers with other settings; they are ended with the test."""
     running: list[Server] = []
 
-    def begin(**options: Any) -> Server:
+    def begin(gate: Gate | None = None, **options: Any) -> Server:
         folder = tmp_path / f"data{len(running)}"
         if not folder.exists():
             tiny.install(
                 load_settings({"data_dir": str(folder)}, environment={}), tmp_path / f"b{len(running)}"
             )
-        running.append(start(folder, **options))
+        running.append(start(folder, gate, **options))
         return running[-1]
 
     yield begin
     for one in running:
         end(one)
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    """Holds the first picture of the server that is started with it."""
+    made = Gate()
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -10,12 +10,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 from PIL import Image
 from tests.web.conftest import Server
+from tests.web.gate import Gate
 
 POST = "POST /api/v1/predict HTTP/1.1\r\nhost: localhost\r\n"
 JPEG = {"content-type": "image/jpeg"}
@@ -102,22 +105,20 @@ def test_what_is_not_http_is_refused_in_our_shape(server: Server, request_bytes:
 def test_endless_headers_are_cut(server: Server) -> None:
     line = b"x-filler: " + b"y" * 1000 + b"\r\n"
     begun = time.monotonic()
-    received = talk(server.port, b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n" + line * 100, wait_s=5)
+    received = talk(server.port, b"GET /health/live HTTP/1.1\r\nhost: localhost\r\n" + line * 100, wait_s=60)
     assert received == b"" or received.startswith(b"HTTP/1.1 431 ")
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 60, "it was the server that closed"
 
 
 def test_endless_trailers_are_cut(server: Server) -> None:
     start = b"POST /api/v1/predict HTTP/1.1\r\nhost: localhost\r\ncontent-type: image/jpeg\r\n"
     start += b"transfer-encoding: chunked\r\n\r\n0\r\n"
     before = rss_kb(server.process.pid)
-    begun = time.monotonic()
-    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
         connection.sendall(start)
-        with pytest.raises(OSError):  # noqa: PT012 - whichever of them first meets the closed connection
+        with pytest.raises(ConnectionError):  # noqa: PT012 - whichever of them first meets the closed connection
             for _ in range(2000):
                 connection.sendall(b"a:\r\n" * 16384)
-    assert time.monotonic() - begun < 4
     assert rss_kb(server.process.pid) < before + 20_000
 
 
@@ -129,15 +130,17 @@ def test_slow_bodies_get_408_and_others_do_not_notice(starting: Callable[..., Se
     finally:
         for connection in slow:
             connection.close()
-    time.sleep(0.1)
-    assert len(list(Path(f"/proc/{server.process.pid}/fd").iterdir())) < 60
+    until = time.monotonic() + 30
+    while len(list(Path(f"/proc/{server.process.pid}/fd").iterdir())) >= 60:
+        assert time.monotonic() < until, "connections that are over stay open"
+        time.sleep(0.05)
 
 
 def _check_slow(server: Server, slow: list[socket.socket], cat: bytes) -> None:
     for connection in slow:
         connection.sendall(head(1000) + b"x")
     begun = time.monotonic()
-    answer = httpx.post(f"{server.url}/api/v1/predict", content=cat, headers=JPEG, timeout=10)
+    answer = httpx.post(f"{server.url}/api/v1/predict", content=cat, headers=JPEG, timeout=20)
     assert answer.status_code == 200
     for connection in slow:
         received = b""
@@ -145,7 +148,7 @@ def _check_slow(server: Server, slow: list[socket.socket], cat: bytes) -> None:
             received += data
         assert received.startswith(b"HTTP/1.1 408 ")
         assert code(received) == "request_timeout"
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 50, "one after the other would be a hundred seconds"
 
 
 def slow_picture() -> bytes:
@@ -155,33 +158,20 @@ def slow_picture() -> bytes:
     return file.getvalue()
 
 
-def test_the_line_is_bounded_and_refuses_at_once(starting: Callable[..., Server], cat: bytes) -> None:
-    server = starting(waiting_max=1, batch_max=1)
-    first: list[int] = []
-    picture = slow_picture()
-
-    def occupy() -> None:
-        answer = httpx.post(f"{server.url}/api/v1/predict", content=picture, headers=JPEG, timeout=20)
-        first.append(answer.status_code)
-
-    thread = threading.Thread(target=occupy)
-    thread.start()
-    time.sleep(0.2)
-    refusals: list[tuple[float, httpx.Response]] = []
-    with httpx.Client(base_url=server.url, timeout=10) as client:
-        while thread.is_alive():
-            begun = time.monotonic()
-            answer = client.post("/api/v1/predict", content=cat, headers=JPEG)
-            if answer.status_code == 503:
-                refusals.append((time.monotonic() - begun, answer))
+def test_the_line_is_bounded_and_refuses_at_once(
+    starting: Callable[..., Server], gate: Gate, cat: bytes
+) -> None:
+    server = starting(gate=gate, waiting_max=1, batch_max=1)
+    with ThreadPoolExecutor(1) as threads, httpx.Client(base_url=server.url, timeout=30) as client:
+        ask = partial(client.post, "/api/v1/predict", content=cat, headers=JPEG)
+        first = threads.submit(ask)
+        with gate.held():  # who is refused waits for nothing: the first picture stays where it is
+            refusals = [ask() for _ in range(20)]
             assert client.get("/health/ready").status_code == 200
-        thread.join()
-        after = client.post("/api/v1/predict", content=cat, headers=JPEG)
-    assert (first, after.status_code) == ([200], 200), after.text
-    assert refusals
-    assert {answer.json()["code"] for _, answer in refusals} == {"busy"}
-    assert all(int(answer.headers["retry-after"]) >= 1 for _, answer in refusals)
-    assert sorted(took for took, _ in refusals)[len(refusals) // 2] < 0.05
+            assert not first.done()
+        assert (first.result().status_code, ask().status_code) == (200, 200)
+    assert {(answer.status_code, answer.json()["code"]) for answer in refusals} == {(503, "busy")}
+    assert all(int(answer.headers["retry-after"]) >= 1 for answer in refusals)
 
 
 def test_clients_that_leave_leave_nothing_behind(server: Server, cat: bytes) -> None:
@@ -189,15 +179,26 @@ def test_clients_that_leave_leave_nothing_behind(server: Server, cat: bytes) -> 
         with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
             whole = head(len(cat)) + cat
             connection.sendall(whole[: len(whole) - (turn % 3) * 500])
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        text = httpx.get(f"{server.url}/metrics", timeout=5).text
-        if "sightline_requests_running 1.0" in text:
-            break
-        time.sleep(0.05)
-    else:
-        pytest.fail("Requests of clients that left are still running.")
+    _until_running(server, 0)
     assert '"event":"failure"' not in "".join(server.log)
+
+
+def _until_running(server: Server, count: int) -> None:
+    """Wait until so many requests are inside, beside the one that asks."""
+    until = time.monotonic() + 30
+    while (
+        f"sightline_requests_running {count + 1}.0" not in httpx.get(f"{server.url}/metrics", timeout=20).text
+    ):
+        assert time.monotonic() < until, f"there are never {count} requests inside"
+        time.sleep(0.05)
+
+
+def until_stopping(server: Server) -> None:
+    """Wait until the server says that it stops."""
+    until = time.monotonic() + 30
+    while httpx.get(f"{server.url}/health/ready", timeout=20).status_code != 503:
+        assert time.monotonic() < until, "the server does not notice that it was told to stop"
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -209,9 +210,9 @@ def test_a_stop_answers_what_had_begun(
     whole = head(len(cat)) + cat
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as begun:
         begun.sendall(whole[:-10])
-        time.sleep(0.2)
+        _until_running(server, 1)
         os.kill(server.process.pid, number)
-        time.sleep(0.15)
+        until_stopping(server)
         ready = httpx.get(f"{server.url}/health/ready", timeout=5)
         assert (ready.status_code, ready.json()) == (503, {"status": "stopping"})
         refused = httpx.post(f"{server.url}/api/v1/predict", content=cat, headers=JPEG, timeout=5)
@@ -251,7 +252,9 @@ def test_a_stop_under_load_loses_nothing(starting: Callable[..., Server], cat: b
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
-    time.sleep(1)
+    until = time.monotonic() + 30
+    while outcomes.count("200") <= 16 and time.monotonic() < until:
+        time.sleep(0.02)
     assert server.stop() == 0
     stop.set()
     for thread in threads:
