@@ -17,6 +17,10 @@ coverage := $(if $(filter tests,$(TESTS)),--cov --cov-report=term)
 browser := $(filter tests tests/browser%,$(TESTS))
 # Tests of jobs start servers of their own; where one cannot be installed, those that need it say so and are skipped.
 servers := $(filter tests tests/jobs% tests/worker% tests/chaos% tests/storage%,$(TESTS))
+# All tests share the cores: tests/conftest.py says how many run at once. Each worker takes a stretch of the tests, so
+# that those of one file share what it starts, and helps the others when it is done. One folder runs without workers, as
+# all do with ARGS="-n 0": each worker would start the servers of that folder for itself.
+together := $(if $(filter tests,$(TESTS)),-n auto --dist worksteal)
 postgres := $(or $(shell command -v postgres),$(wildcard /usr/lib/postgresql/*/bin/postgres))
 
 .PHONY: help run test lint format docs docs-live bench lock size clean
@@ -33,7 +37,9 @@ test: $(dev) ## Run all tests with the coverage gate (TESTS, ARGS)
 	$(if $(browser),@command -v chromium >/dev/null || tools/apt chromium)
 	$(if $(servers),@command -v redis-server >/dev/null || tools/apt redis-server || true)
 	$(if $(servers),@test -n "$(postgres)" || tools/apt postgresql || true)
-	$(bin)/python -m pytest $(coverage) $(TESTS) $(ARGS)
+	@# Where a shell forbids compiled modules, each server that a test starts would compile its libraries again: 3 s.
+	env -u PYTHONDONTWRITEBYTECODE OMP_NUM_THREADS=$${OMP_NUM_THREADS:-1} \
+	  $(bin)/python -m pytest $(coverage) $(together) $(TESTS) $(ARGS)
 
 lint: $(dev) ## Check style, types and the direction of imports
 	$(bin)/ruff check

@@ -14,6 +14,17 @@ from sightline.settings import Settings, load_settings
 ROOT = Path(__file__).resolve().parent.parent
 _SHARED = Path(os.environ.get("SHARED_MATERIAL", ROOT.parent / "shared"))
 
+_WORKER_MB = 2048
+"""Memory for one worker: 1.2 GB with torch and the engines; the rest for the servers of its tests."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Workers of ``-n auto``: one for each core that has the memory for it."""
+    rows = Path("/proc/meminfo").read_text().splitlines()
+    free_mb = next(int(row.split()[1]) for row in rows if row.startswith("MemAvailable")) >> 10
+    return max(1, min(len(os.sched_getaffinity(0)), free_mb // _WORKER_MB))
+
+
 settings.register_profile(
     "default",
     deadline=None,  # machines that run tests are busy; time is measured by tests that say so
