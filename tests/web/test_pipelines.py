@@ -95,6 +95,7 @@ def test_toml_is_as_good_as_json(client: httpx.Client, named: dict[str, Any]) ->
         (("verdicts", "none"), "No Human", "verdicts.none", "lower-case"),
         (("verdicts", "titles"), {"other": "x"}, "", "no verdict 'other'"),
         (("name",), "../door", "name", "lower-case"),
+        (("name",), "colours", "name", "is a model that is here"),
     ],
 )
 def test_each_fault_has_its_field(
@@ -122,6 +123,14 @@ def test_each_fault_has_its_field(
         ).status_code
         == 422
     )
+
+
+def test_stage_one_is_checked_while_stage_two_is_not_there_yet(client: httpx.Client) -> None:
+    found = check(client, {"name": "x", "first": {"model": "tiny", "labels": ["dgo"]}})
+    told = {one["field"]: one for one in found["faults"]}
+    assert {"first.labels", "second", "verdicts"} <= set(told)
+    assert told["first.labels"]["next_step"] == "Did you mean dog?"
+    assert check(client, {"first": {"model": "x", "labels": ["y"]}})["faults"][-1]["field"] == "first.model"
 
 
 def test_what_is_fine_is_said_to_be(client: httpx.Client) -> None:

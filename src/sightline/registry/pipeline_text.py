@@ -7,6 +7,7 @@ from typing import Any, Final
 from sightline.manifest import Manifest
 
 _ABOUT: Final = ("name", "version", "title", "description", "licence", "origin")
+_USUAL: Final = {"version": "1", "licence": "unknown"}
 
 
 def pipeline_text(manifest: Manifest) -> str:
@@ -16,7 +17,7 @@ def pipeline_text(manifest: Manifest) -> str:
     """
     pipeline = manifest.pipeline
     assert pipeline is not None
-    about = {key: value for key in _ABOUT if (value := getattr(manifest, key)) not in ("", "unknown")}
+    about = {key: value for key in _ABOUT if (value := getattr(manifest, key)) != _USUAL.get(key, "")}
     return toml_text(about | pipeline.model_dump(mode="json", exclude_defaults=True))
 
 

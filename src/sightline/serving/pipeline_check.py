@@ -13,14 +13,22 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from sightline.errors import BadOption, ModelRefused, NotFound
-from sightline.manifest import Manifest
-from sightline.manifest.pipeline import Pipeline
+from sightline.manifest import NAME_PATTERN, Manifest
+from sightline.manifest.pipeline import FirstStage, Pipeline
 from sightline.registry import Bundle, Registry
 from sightline.registry.bundle import pipeline_manifest
 
 HOW: Final = "docs/how-to/pipelines.md shows a whole one."
 _PLACE: Final = re.compile(r"(first|crop|second|verdicts)(\.[a-z_]+)*(?=[ :\[])")
-_NAMES: Final = "lower-case letters, digits, dots, hyphens and underscores, a letter or digit first"
+_PLAIN: Final = {
+    "string_pattern_mismatch": "wanted lower-case letters, digits, dots, hyphens and underscores, a letter "
+    "or digit first",
+    "too_short": "wanted at least 1, got none",
+    "string_too_short": "wanted a word, got nothing",
+    "missing": "is missing",
+    "extra_forbidden": "is nothing that a pipeline has",
+}
+"""Plainer words for what people run into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +54,11 @@ def examine(given: Mapping[str, Any], registry: Registry) -> tuple[Manifest | No
     try:
         manifest = pipeline_manifest(given)
     except ValidationError as error:
-        return None, faults_of(error)
+        told = faults_of(error)
+        known = {fault.field for fault in told}
+        if "second.verdicts" in known:  # their order can only be mended after them
+            told = [fault for fault in told if fault.field != "verdicts.order"]
+        return None, told + [fault for fault in _early(given, registry) if fault.field not in known]
     return manifest, list(faults_in(manifest, registry))
 
 
@@ -70,26 +82,48 @@ def faults_of(error: ValidationError) -> list[Fault]:
         if told or not place:
             found.append(Fault(told[0] if told else "", f"{words}.", HOW))
             continue
-        if one["type"] == "string_pattern_mismatch":
-            words = f"wanted {_NAMES}"
+        words = _PLAIN.get(one["type"], words)
         found.append(Fault(place, f"{place}: {words}.", HOW))
     return found
+
+
+def _early(given: Mapping[str, Any], registry: Registry) -> Iterator[Fault]:
+    """What can be said of the name and of stage one, for people who have not come to stage two yet."""
+    name = str(given.get("name", ""))
+    if not re.match(NAME_PATTERN, name):
+        yield Fault("name", f"name: {_PLAIN['string_pattern_mismatch']}.", HOW)
+    try:
+        stage = FirstStage.model_validate(given.get("first"))
+    except ValidationError:
+        return
+    first = _stage(name, "first", stage.model, registry)
+    if isinstance(first, Fault):
+        yield first
+    else:
+        yield from _of_first(stage, first)
 
 
 def faults_in(manifest: Manifest, registry: Registry) -> Iterator[Fault]:
     """What is off with a pipeline beside the models that are here."""
     pipeline = manifest.pipeline
     assert pipeline is not None
-    first = _stage(manifest, "first", pipeline.first.model, registry)
+    yield from _of_name(manifest.name, registry)
+    first = _stage(manifest.name, "first", pipeline.first.model, registry)
     if isinstance(first, Fault):
         yield first
     else:
-        yield from _of_first(pipeline, first)
+        yield from _of_first(pipeline.first, first)
+        if pipeline.second.rule is None and first.task == "classify" and pipeline.crop.of == "box":
+            yield Fault(
+                "crop.of",
+                f"{first.name} finds no boxes, so there is nothing to cut out.",
+                'Write `of = "frame"` in [crop], or take a detector as the first stage.',
+            )
     if pipeline.second.rule is not None:
         if isinstance(first, Bundle):
             yield from _of_rule(pipeline, first)
         return
-    second = _stage(manifest, "second", pipeline.second.model, registry)
+    second = _stage(manifest.name, "second", pipeline.second.model, registry)
     if isinstance(second, Fault):
         yield second
         return
@@ -103,18 +137,25 @@ def faults_in(manifest: Manifest, registry: Registry) -> Iterator[Fault]:
     yield from _labels("second.verdicts", tuple(pipeline.second.verdicts), second)
 
 
-def _of_first(pipeline: Pipeline, first: Bundle) -> Iterator[Fault]:
-    yield from _labels("first.labels", pipeline.first.labels, first)
+def _of_name(name: str, registry: Registry) -> Iterator[Fault]:
     try:
-        first.manifest.at(pipeline.first.size)
+        there = registry.find(name)
+    except NotFound:
+        return
+    if there.manifest.pipeline is None:
+        yield Fault(
+            "name",
+            f"name: {name!r} is a model that is here, whose place the pipeline would take.",
+            "Give the pipeline a name of its own.",
+        )
+
+
+def _of_first(stage: FirstStage, first: Bundle) -> Iterator[Fault]:
+    yield from _labels("first.labels", stage.labels, first)
+    try:
+        first.manifest.at(stage.size)
     except BadOption as error:
         yield Fault("first.size", f"first.size: {error.message}", error.next_step)
-    if pipeline.second.rule is None and first.task == "classify" and pipeline.crop.of == "box":
-        yield Fault(
-            "crop.of",
-            f"{first.name} finds no boxes, so there is nothing to cut out.",
-            'Write `of = "frame"` in [crop], or take a detector as the first stage.',
-        )
 
 
 def _of_rule(pipeline: Pipeline, first: Bundle) -> Iterator[Fault]:
@@ -130,12 +171,10 @@ def _of_rule(pipeline: Pipeline, first: Bundle) -> Iterator[Fault]:
         yield from _labels(f"second.rule.signs.{place}.labels", sign.labels, first)
 
 
-def _stage(manifest: Manifest, stage: str, name: str, registry: Registry) -> Bundle | Fault:
+def _stage(pipeline: str, stage: str, name: str, registry: Registry) -> Bundle | Fault:
     field = f"{stage}.model"
-    if name.partition("@")[0] == manifest.name:
-        return Fault(
-            field, f"{field} of {manifest.name} names itself: that would never end.", "Name a model."
-        )
+    if name.partition("@")[0] == pipeline:
+        return Fault(field, f"{field} of {pipeline} names itself: that would never end.", "Name a model.")
     try:
         found = registry.find(name)
     except NotFound as error:

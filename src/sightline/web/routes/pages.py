@@ -29,6 +29,8 @@ _PLACES: Final = (
     "/camera",
     "/history",
     "/models",
+    "/pipelines",
+    "/pipelines/{rest:path}",
     "/rules",
     "/watches",
     "/jobs",

@@ -156,6 +156,22 @@ export const jobPath = (id) => `/api/v1/jobs/${encodeURIComponent(id)}`;
 export const listWatches = (signal) => call("/api/v1/watches", { signal, cache: "no-store" }).then((body) => body.watches);
 export const beginWatch = (wish) => call("/api/v1/watches", { method: "POST", body: JSON.stringify(wish), headers: { Accept: "application/json", "Content-Type": "application/json" } });
 export const endWatch = (id) => call(`/api/v1/watches/${encodeURIComponent(id)}`, { method: "DELETE" });
+const asJson = (wish) => ({ method: "POST", body: JSON.stringify(wish), headers: { Accept: "application/json", "Content-Type": "application/json" } });
+export const pipelinePath = (name) => `/api/v1/pipelines/${encodeURIComponent(name)}`;
+export const listPipelines = (signal) => call("/api/v1/pipelines", { signal, cache: "no-store" }).then((body) => body.pipelines);
+export const getPipeline = (name, signal) => call(pipelinePath(name), { signal, cache: "no-store" });
+export const checkPipeline = (pipeline, signal) => call("/api/v1/pipelines/check", { ...asJson({ pipeline }), signal });
+export const createPipeline = (pipeline) => call("/api/v1/pipelines", asJson({ pipeline }));
+export const replaceSecond = (name, wish) => call(`${pipelinePath(name)}/second`, asJson(wish));
+export const deletePipeline = (name) => call(pipelinePath(name), { method: "DELETE" });
+
+/** Looks at a picture with a pipeline that is not kept. */
+export function tryPipeline(pipeline, picture, signal) {
+  const form = new FormData();
+  form.append("image", picture, picture.name || "picture");
+  form.append("pipeline", JSON.stringify(pipeline));
+  return call("/api/v1/pipelines/test", { method: "POST", body: form, signal });
+}
 export const listRules = (signal) => call("/api/v1/rules", { signal, cache: "no-store" }).then((body) => body.rules);
 export const createRule = (wish) => call("/api/v1/rules", { method: "POST", body: JSON.stringify(wish), headers: { Accept: "application/json", "Content-Type": "application/json" } });
 export const deleteRule = (id) => call(`/api/v1/rules/${encodeURIComponent(id)}`, { method: "DELETE" });

@@ -9,7 +9,7 @@ import { bytes, percent, t } from "../strings.js";
 export function open(root, { signal }) {
   document.title = `${t("models.title")} · ${t("app.name")}`;
   const room = h("div", { class: "models-room" }, h("div", { class: "model card waiting" }), h("div", { class: "model card waiting" }));
-  root.append(h("header", { class: "place-head" }, h("h1", { tabindex: "-1" }, t("models.title")), h("p", { class: "soft" }, withCode(t("models.text")))), room);
+  root.append(h("header", { class: "place-head" }, h("h1", { tabindex: "-1" }, t("models.title")), h("p", { class: "soft" }, withCode(t("models.text"))), h("p", {}, h("a", { href: "/pipelines" }, t("models.pipelines")))), room);
   const load = () =>
     listModels(true).then(
       async (models) => {
