@@ -63,6 +63,6 @@ def test_the_scan_bomb_dies_of_its_limits_where_the_header_lets_it_pass(shared: 
         started = time.perf_counter()
         with pytest.raises(PictureTooComplex):
             decoder.prepare(bomb, CONTRACT)
-        assert time.perf_counter() - started < 10
+        assert time.perf_counter() - started < 60
     with Decoder(Settings()) as decoder, pytest.raises(PictureTooComplex, match="scans"):
         decoder.prepare(bomb, CONTRACT)

@@ -159,7 +159,7 @@ def test_an_endless_body_is_cut_at_the_limit(loopback: Any) -> None:
     began_s = time.monotonic()
     with pytest.raises(FetchRefused, match="it has more"):
         safe_fetch(f"{loopback.base}/", _settings(loopback), max_bytes=1 << 20)
-    assert time.monotonic() - began_s < 5
+    assert time.monotonic() - began_s < 60
 
 
 def test_compressed_answers_are_refused_unopened(loopback: Any) -> None:
@@ -176,7 +176,7 @@ def test_a_slow_server_meets_the_total_deadline(loopback: Any, where: str) -> No
             connection.sendall(whole[:560])
             whole = whole[560:]
         if where == "silence":
-            time.sleep(5)
+            connection.recv(1)  # until the other side hangs up
         for byte in whole:
             connection.sendall(bytes([byte]))
             time.sleep(0.05)
@@ -185,18 +185,19 @@ def test_a_slow_server_meets_the_total_deadline(loopback: Any, where: str) -> No
     began_s = time.monotonic()
     with pytest.raises(FetchRefused, match="too slow"):
         safe_fetch(f"{loopback.base}/", _settings(loopback, fetch_total_s=0.5))
-    assert time.monotonic() - began_s < 1.5
+    assert time.monotonic() - began_s < 20, "the whole answer would take 50 s"
 
 
 def test_a_slow_resolver_meets_the_deadline_too() -> None:
+    refused = threading.Event()
+
     def resolver(_host: str, _port: int) -> list[str]:
-        time.sleep(2)
+        assert refused.wait(60), "the fetch waits for the resolver"
         return ["8.8.8.8"]
 
-    began_s = time.monotonic()
     with pytest.raises(FetchRefused, match="could not be found"):
         safe_fetch("http://a.example/", Settings(fetch_total_s=0.3), resolver=resolver)
-    assert time.monotonic() - began_s < 1
+    refused.set()
 
 
 @pytest.mark.parametrize(
@@ -266,7 +267,7 @@ def test_a_stream_gives_any_status_and_waits_no_longer_than_told(loopback: Any) 
     loopback.answer(b"gone", status="404 Not Found")
     with open_stream(f"{loopback.base}/", allowed=frozenset({loopback.listed})) as stream:
         assert (stream.status, stream.length, b"".join(stream.chunks())) == (404, 4, b"gone")
-    loopback.script = lambda _connection, _head: time.sleep(3)
+    loopback.script = lambda connection, _head: connection.recv(1)  # until the other side hangs up
     with (
         pytest.raises(FetchRefused, match="too slow"),
         open_stream(f"{loopback.base}/", allowed=frozenset({loopback.listed}), idle_s=0.2),

@@ -274,7 +274,7 @@ def test_another_process_is_noticed(registry: Registry, make_bundle: Any, settin
     )
     folder = make_bundle(b"two", version="2")
     subprocess.run([sys.executable, "-c", script, settings.data_dir, str(folder)], check=True, timeout=60)
-    end_s = time.monotonic() + 5
+    end_s = time.monotonic() + 30
     while registry.resolve("toy").version != "2" and time.monotonic() < end_s:
         time.sleep(0.02)
     assert registry.resolve("toy").version == "2"
@@ -314,10 +314,10 @@ def test_readers_never_see_half_a_change(registry: Registry, make_bundle: Any, s
 def test_resolving_is_cheap_enough_for_every_request(registry: Registry, make_bundle: Any) -> None:
     registry.add(make_bundle())
     registry.resolve("toy")
-    began_s = time.perf_counter()
+    began_s = time.thread_time()
     for _ in range(1000):
         registry.resolve("toy")
-    assert time.perf_counter() - began_s < 0.5
+    assert time.thread_time() - began_s < 0.5, "of the processor: others may use the machine too"
 
 
 def test_what_a_crash_left_is_swept_after_a_day(registry: Registry, make_bundle: Any) -> None:

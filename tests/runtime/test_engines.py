@@ -1,7 +1,6 @@
 """One conformance suite for every engine."""
 
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
@@ -114,26 +113,45 @@ def test_words_hide_paths_and_keep_the_cause() -> None:
     assert words(RuntimeError()) == "RuntimeError."
 
 
-def test_wide_is_for_who_is_alone_and_faster() -> None:
+class Clock:
+    """Time that passes when a test says so."""
+
+    now_s = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def perf_counter(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock by which widths are timed."""
+    made = Clock()
+    monkeypatch.setattr("sightline.runtime.engine.time", made)
+    return made
+
+
+def test_wide_is_for_who_is_alone_and_faster(clock: Clock) -> None:
     width = Width(wide=True)
     with width.enter() as first, width.enter() as second:
         assert (first, second) == (True, False)
-    slow, fast = threading.Event(), threading.Event()
     taken = []
     for _ in range(12):
         with width.enter() as wide:
-            (slow if wide else fast).wait(0.02 if wide else 0.001)
+            clock.sleep(0.02 if wide else 0.001)
             taken.append(wide)
     assert taken[-6:] == [False] * 6
 
 
-def test_each_shape_is_timed_for_itself() -> None:
+def test_each_shape_is_timed_for_itself(clock: Clock) -> None:
     """Wide is faster for large pictures and slower for small ones; by turns, each gets what suits it."""
     width = Width(wide=True)
     taken: dict[tuple[int, ...], list[bool]] = {(640,): [], (320,): []}
     for shape in list(taken) * 10:
         with width.enter(shape) as wide:
-            time.sleep(0.02 if wide == (shape == (320,)) else 0.001)
+            clock.sleep(0.02 if wide == (shape == (320,)) else 0.001)
             taken[shape].append(wide)
     assert taken[640,][2:] == [True] * 8
     assert taken[320,][2:] == [False] * 8
@@ -168,18 +186,18 @@ def test_the_fake_engine_answers_for_each_picture_and_can_fail() -> None:
     assert engine.calls == [(2, 3, SIDE, SIDE), (1, 3, SIDE, SIDE)]
 
 
-def test_calls_that_others_join_do_not_make_wide_look_slow() -> None:
+def test_calls_that_others_join_do_not_make_wide_look_slow(clock: Clock) -> None:
     width = Width(wide=True)
     for _ in range(4):
         with width.enter() as wide:
-            time.sleep(0.001 if wide else 0.01)
+            clock.sleep(0.001 if wide else 0.01)
     for _ in range(50):  # a busy minute: whoever comes first is joined by others
         with width.enter(), width.enter() as second:
             assert not second
-            time.sleep(0.002)
+            clock.sleep(0.002)
     chosen = []
     for _ in range(TRY_OTHER):
         with width.enter() as wide:
             chosen.append(wide)
-            time.sleep(0.001 if wide else 0.01)
+            clock.sleep(0.001 if wide else 0.01)
     assert sum(chosen) >= TRY_OTHER - 1

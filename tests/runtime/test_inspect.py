@@ -193,7 +193,7 @@ def test_hostile_files_are_refused_with_a_reason(tmp_path: Path, name: str) -> N
     began_s = time.monotonic()
     with pytest.raises(ModelRefused, match=reason):
         inspect_file(path)
-    assert time.monotonic() - began_s < 5
+    assert time.monotonic() - began_s < 60
 
 
 @pytest.mark.parametrize("data", [b"", b"\x00", b"hello", b"\xff" * 100, b"\x08\x08", bytes(1000)])

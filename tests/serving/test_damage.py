@@ -23,7 +23,7 @@ from sightline.settings import Settings
 from sightline.types import Detections, Result
 
 ROUNDS = 64
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 
 
 @pytest.fixture(scope="module")

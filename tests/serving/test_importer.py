@@ -390,7 +390,7 @@ def test_models_that_misbehave_while_running_are_refused(
     began_s = time.monotonic()
     with pytest.raises(ModelRefused, match=reason):
         import_model(path, registry, settings, labels=["a", "b", "c"])
-    assert time.monotonic() - began_s < 10
+    assert time.monotonic() - began_s < 60
     assert registry.list() == []
 
 
@@ -433,7 +433,7 @@ def test_a_swarm_of_empty_operators_meets_the_limits_of_the_child(tmp_path: Path
     began_s = time.monotonic()
     with pytest.raises(ModelRefused):
         inspect_model(path)
-    assert time.monotonic() - began_s < 5
+    assert time.monotonic() - began_s < 60
 
 
 @pytest.fixture

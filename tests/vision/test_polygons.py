@@ -118,9 +118,9 @@ def test_filling_agrees_with_pycocotools(seed: int) -> None:
 
 def test_noise_is_traced_coarsely_and_soon() -> None:
     bits = np.random.default_rng(0).random((700, 900)) > 0.5
-    started = time.perf_counter()
+    started = time.thread_time()
     lines = polygons.from_mask(Mask(bits, 5, 7))
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5
     assert lines
     assert all(5 <= x <= 905 for line in lines for x in line[::2])
     assert all(7 <= y <= 707 for line in lines for y in line[1::2])
