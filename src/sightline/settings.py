@@ -143,6 +143,11 @@ class Settings:
         """Decode processes, resolved."""
         return self.decoders or min(4, len(os.sched_getaffinity(0)))
 
+    @property
+    def scribe_count(self) -> int:
+        """Processes of a worker that turn results into JSON, resolved."""
+        return max(1, self.thread_count // 2)
+
 
 def load_settings(
     overrides: Mapping[str, Any] | None = None,

@@ -67,6 +67,16 @@ def poison(desk: Desk, claim: Claim) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def greedy(desk: Desk, claim: Claim) -> None:
+    """Take the next job ahead; then kill the process, or wait for ``seconds``."""
+    desk.take_ahead()
+    seconds = float(claim.job.payload.get("seconds", 0))
+    if not seconds:
+        os.kill(os.getpid(), signal.SIGKILL)
+    desk.ledger.progress(claim, 1)
+    _wait(desk, claim, seconds)
+
+
 def deaf(desk: Desk, claim: Claim) -> None:
     """Look at nothing for a long time, as a long call into an engine would."""
     del desk
@@ -91,6 +101,7 @@ TASKS: Final[dict[str, Task]] = {
     "part": part,
     "where": where,
     "poison": poison,
+    "greedy": greedy,
     "deaf": deaf,
     "defect": defect,
     "refuse": refuse,

@@ -22,6 +22,7 @@ from sightline.jobs.ledger import Ledger
 from sightline.jobs.stops import Cancelled, HandBack, Lost
 from sightline.registry import Registry, file_sha256
 from sightline.settings import Settings, load_settings
+from sightline.storage.job_kept import Claim
 from sightline.storage.kept import Picture
 from sightline.types import Ask
 from sightline.worker.desk import Desk
@@ -164,6 +165,52 @@ def test_a_second_attempt_looks_only_at_what_is_left(desk: Desk, tmp_path: Path)
     assert [after[number].state for number in range(4)] == ["done", "done", "failed", "done"]
     assert (after[0].result, after[3].result) == (before[0], before[3]), "done is done"
     assert desk.ledger.get(job.id).failed == 1
+
+
+def test_the_next_part_begins_before_the_last_one_has_ended(desk: Desk, tmp_path: Path) -> None:
+    """Its first pictures are decoded while the part before is written down; each is looked at once."""
+    job = submit_files(desk, album(tmp_path / "album", 12, broken=[5]))
+    split = desk.ledger.claim("test", [PREDICT])
+    assert split is not None
+    desk.ledger.finish(split, TASKS[PREDICT](desk, split))
+    taken: list[Claim] = []
+    begun: list[bool] = []
+
+    def take() -> Claim | None:
+        ahead = desk.ledger.claim("test", [PART])
+        taken.extend([ahead] if ahead else [])
+        return ahead
+
+    desk.take_ahead = take
+    claim = desk.ledger.claim("test", [PART])
+    while claim is not None:
+        here = len(taken)
+        desk.ledger.finish(claim, TASKS[PART](desk, claim))
+        begun.append(len(taken) > here)
+        claim = taken[here] if len(taken) > here else None
+    assert begun == [True, True, False]
+    done = desk.ledger.get(job.id)
+    assert (done.state, done.progress.done, done.failed) == ("done", 12, 1)
+    items = items_of(desk, job)
+    assert [item.index for item in items] == list(range(12))
+    seen = [item.result["id"] for item in items if item.result is not None]
+    assert len(set(seen)) == 11
+
+
+def test_what_has_broken_before_is_looked_at_alone(desk: Desk, tmp_path: Path) -> None:
+    submit_files(desk, album(tmp_path / "album", 8))
+    split = desk.ledger.claim("test", [PREDICT])
+    assert split is not None
+    desk.ledger.finish(split, TASKS[PREDICT](desk, split))
+    first = desk.ledger.claim("test", [PART])
+    assert first is not None
+    assert first.job.attempt == 1
+
+    def never() -> Claim | None:
+        raise AssertionError("a part in its second attempt takes nothing ahead")
+
+    desk.take_ahead = never
+    TASKS[PART](desk, replace(first, job=replace(first.job, attempt=2)))
 
 
 def test_what_is_done_is_written_before_the_worker_stops(desk: Desk, tmp_path: Path) -> None:

@@ -49,7 +49,9 @@ class Child:
         self._desk = Desk(settings, self._ledger)
         self._lease_s = settings.lease_s
         self._current: Claim | None = None
-        self._changed = threading.Event()
+        self._ahead: Claim | None = None
+        """Taken while the current one nears its end; the next one."""
+        self._desk.take_ahead = self._take_ahead
         signal.signal(signal.SIGTERM, lambda *_: self._desk.stopping.set())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         threading.Thread(target=self._watch, name="lease", daemon=True).start()
@@ -58,12 +60,14 @@ class Child:
         """Until SIGTERM."""
         worked = False
         while not self._desk.stopping.is_set():
-            claimed = self._next(0.0 if worked else _IDLE_S)
+            claimed, self._ahead = self._ahead or self._next(0.0 if worked else _IDLE_S), None
             worked = claimed is not None
             if claimed is not None:
                 self._tell({"began": claimed.job.id, "fence": claimed.fence, "limit_s": claimed.job.limit_s})
                 self._do(claimed)
                 self._tell({"ended": claimed.job.id})
+        if (ahead := self._ahead) is not None:
+            self._settle(lambda: self._ledger.hand_back(ahead))
         self._desk.close()
         self._ledger.close()
 
@@ -71,14 +75,24 @@ class Child:
         """The best of the line. What the queue says is a sign only: it may be lost, old or repeated."""
         try:
             self._ledger.queue.take(wait_s)
-            return self._ledger.claim(self._name, tuple(self._tasks))
+            claimed = self._ledger.claim(self._name, tuple(self._tasks))
         except Exception:  # noqa: BLE001 - whatever it is, the next round may work
             _log.exception("The database is out of reach; a worker waits for it.")
             self._desk.stopping.wait(_IDLE_S)
             return None
+        if claimed is not None:
+            self._desk.tell(claimed, "go")
+        return claimed
+
+    def _take_ahead(self) -> Claim | None:
+        """The next job, while the current one is not quite done; the supervisor hears of it."""
+        if self._ahead is None and not self._desk.stopping.is_set():
+            self._ahead = self._next(0.0)
+            if self._ahead is not None:
+                self._tell({"ahead": self._ahead.job.id, "fence": self._ahead.fence})
+        return self._ahead
 
     def _do(self, claimed: Claim) -> None:
-        self._desk.tell(claimed, "go")
         self._current = claimed
         try:
             result = self._tasks[claimed.job.kind](self._desk, claimed)
@@ -120,21 +134,22 @@ class Child:
         renewed = time.monotonic()
         while True:
             time.sleep(min(_LOOK_S, self._lease_s / 3))
-            claimed = self._current
-            if claimed is None:
-                continue
-            try:
-                if time.monotonic() - renewed >= self._lease_s / 3:
-                    verdict = self._ledger.renew(claimed)
-                    renewed = time.monotonic()
-                else:
-                    verdict = self._ledger.verdict(claimed)
-            except Exception as error:  # noqa: BLE001 - the database is away; the lease has time left
-                _log.warning("A lease could not be renewed: %s", type(error).__name__)
-                continue
-            if verdict != "go" and claimed is self._current:
-                self._desk.tell(claimed, verdict)
-                self._tell({"stop": claimed.job.id})
+            renew = time.monotonic() - renewed >= self._lease_s / 3
+            if renew:
+                renewed = time.monotonic()
+            for claimed in (self._current, self._ahead):
+                if claimed is not None:
+                    self._ask(claimed, self._ledger.renew if renew else self._ledger.verdict)
+
+    def _ask(self, claimed: Claim, ask: Callable[[Claim], str]) -> None:
+        try:
+            verdict = ask(claimed)
+        except Exception as error:  # noqa: BLE001 - the database is away; the lease has time left
+            _log.warning("A lease could not be renewed: %s", type(error).__name__)
+            return
+        if verdict != "go" and claimed in (self._current, self._ahead):
+            self._desk.tell(claimed, verdict)
+            self._tell({"stop": claimed.job.id})
 
     def _tell(self, words: Mapping[str, Any]) -> None:
         os.write(self._line, json.dumps(words).encode() + b"\n")

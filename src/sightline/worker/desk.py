@@ -1,6 +1,7 @@
 """What a task gets to work with: warm models, the ledger, and the question whether to go on."""
 
 import threading
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from sightline.storage.job_kept import Claim
 
 if TYPE_CHECKING:
     from sightline.serving.road import Road
+    from sightline.serving.scribe import Scribe
 
 
 class Desk:
@@ -26,7 +28,10 @@ class Desk:
         self.ledger = ledger
         self.stopping = threading.Event()
         """Set when the worker is being stopped."""
+        self.take_ahead: Callable[[], Claim | None] = lambda: None
+        """Takes the next job while the running one nears its end; it is this worker's next one."""
         self._ended: dict[str, str] = {}
+        self._closers: list[Callable[[], None]] = []
 
     @cached_property
     def road(self) -> "Road":
@@ -34,6 +39,13 @@ class Desk:
         from sightline.serving.road import Road  # noqa: PLC0415 - a task without pictures needs no engines
 
         return Road.open(self.settings)
+
+    @cached_property
+    def scribe(self) -> "Scribe":
+        """Turns results into JSON."""
+        from sightline.serving.scribe import Scribe  # noqa: PLC0415
+
+        return Scribe(self.settings.scribe_count)
 
     def check(self, claim: Claim) -> None:
         """Go on, or leave the job; cheap enough to be called for each picture.
@@ -58,8 +70,15 @@ class Desk:
         else:
             self._ended[claim.job.id] = verdict
 
+    def at_close(self, close: Callable[[], None]) -> None:
+        """Call this first when the worker ends: something of a task's own."""
+        self._closers.append(close)
+
     def close(self) -> None:
-        """Let go of models and decoders."""
-        road = self.__dict__.pop("road", None)
-        if road is not None:
-            road.close()
+        """Let go of what tasks keep, of models and of decoders."""
+        while self._closers:
+            self._closers.pop()()
+        for name in ("scribe", "road"):
+            kept = self.__dict__.pop(name, None)
+            if kept is not None:
+                kept.close()

@@ -12,6 +12,7 @@ from typing import Final
 
 from sightline.jobs.ledger import Ledger
 from sightline.settings import Settings
+from sightline.storage.job_kept import Claim
 from sightline.worker.kin import TASKS
 from sightline.worker.slot import Ended, Slot
 
@@ -65,7 +66,7 @@ class Supervisor:
             for slot in self._slots:
                 slot.ensure()
             self._step()
-            if self._idle_s and time.monotonic() - self._needed > self._idle_s:
+            if self._idle_s and time.monotonic() - self._needed > self._idle_s and not self._wanted():
                 self._stopping.set()
             time.sleep(_STEP_S)
         self._wind_down()
@@ -77,6 +78,14 @@ class Supervisor:
         self._stops += 1
         self._stopping.set()
 
+    def _wanted(self) -> bool:
+        """Whether something came since the last look: a child that starts slowly has not taken it yet."""
+        self._needed = time.monotonic()
+        try:
+            return bool(self._ledger.unfinished())
+        except Exception:  # noqa: BLE001 - out of reach: whoever starts us asks it too
+            return True
+
     def _step(self) -> None:
         for slot in self._slots:
             ended = slot.step()
@@ -87,17 +96,22 @@ class Supervisor:
 
     def _note(self, ended: Ended) -> None:
         """The child cannot say any more how its job ended."""
+        if ended.ahead is not None:
+            self._write(ended.ahead, self._ledger.hand_back)
         if ended.job is None or ended.why == "stopped":
             return
         _log.warning("Job %s ended its worker: %s", ended.job[0], ended.words["message"])
+        if self._stopping.is_set():
+            self._write(ended.job, self._ledger.hand_back)
+        else:
+            self._write(ended.job, lambda it: self._ledger.fail(it, ended.words, retry=True))
+
+    def _write(self, job: tuple[str, int], write: Callable[[Claim], bool]) -> None:
+        """Write how an attempt ended, if it is not written already."""
         try:
-            attempt = self._ledger.attempt(*ended.job)
-            if attempt is None:
-                return
-            if self._stopping.is_set():
-                self._ledger.hand_back(attempt)
-            else:
-                self._ledger.fail(attempt, ended.words, retry=True)
+            attempt = self._ledger.attempt(*job)
+            if attempt is not None:
+                write(attempt)
         except Exception:  # noqa: BLE001 - the lease ends by itself
             _log.exception("That could not be written; the job will be taken back when its lease has passed.")
 
@@ -113,15 +127,13 @@ class Supervisor:
             time.sleep(_STEP_S / 2)
 
     def _look_after(self) -> None:
-        """Reap every two seconds, expire every ten minutes, and know whether anything is left to do."""
+        """Reap every two seconds, expire every ten minutes."""
         expired = -_EXPIRE_S
         while not self._stopping.is_set():
             try:
                 done = self._ledger.reap()
                 if done.requeued or done.buried:
                     _log.warning("Workers vanished: %s jobs wait again, %s dead.", done.requeued, done.buried)
-                if self._idle_s and self._ledger.unfinished():
-                    self._needed = time.monotonic()
                 if time.monotonic() - expired > _EXPIRE_S:
                     self._ledger.expire()
                     expired = time.monotonic()

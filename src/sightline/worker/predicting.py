@@ -4,56 +4,39 @@ Several pictures are on the road at once; what became of them is written in batc
 memory nor the database feels how many there are. A picture that fails is an item that failed, nothing more.
 """
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, Self
-from weakref import WeakKeyDictionary, finalize
 
-from sightline.errors import DeadlineExceeded, InputError, SightlineError
-from sightline.formats import native
 from sightline.jobs.inputs import PREDICT, PredictOrder
 from sightline.jobs.keeping import keep_all
-from sightline.jobs.pictures import Entry, Pictures, words_of
+from sightline.jobs.pictures import Entry, words_of
 from sightline.jobs.stops import Cancelled, Lost
 from sightline.registry import Bundle
-from sightline.serving.keeping import THUMBNAIL_SIDE
-from sightline.serving.parallel import in_order
 from sightline.storage.job_kept import Claim, Item
 from sightline.storage.kept import Picture
 from sightline.vision import heads
-from sightline.vision.tasks import thumbnail_of
 from sightline.worker.desk import Desk
+from sightline.worker.looking import Looker, Part, Row
 
 PART: Final = f"{PREDICT}.part"
 """The kind of a part of a large job."""
-_BATCH: Final = 8
+_BATCH: Final = 16
 _BATCH_S: Final = 0.5
 """Items are written when there are so many, or the batch before was written so long ago."""
 _MOST: Final = 64
 """Items that may wait while the disk is slow; then looking waits too."""
 _DISK: Final = 8
 """Thumbnails that are written at once: each waits for its disk, not for the processor."""
-_DEADLINE_S: Final = 120.0
-"""Of one picture on the road: nobody waits for it at the other end of a line."""
 _ANY: Final = "application/octet-stream"
 """Of pictures as strangers sent them: never shown as they are."""
 
-_readers: WeakKeyDictionary[Desk, Pictures] = WeakKeyDictionary()
-"""Archives stay open from one part of a job to the next."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What became of one picture."""
-
-    body: Mapping[str, Any] | None = None
-    """The result's JSON."""
-    thumbnail: bytes = b""
-    fetched: bytes = b""
-    """The picture itself, where it could not be had again."""
-    error: SightlineError | None = None
+_log = logging.getLogger(__name__)
+_lookers: Final[dict[Desk, Looker]] = {}
+"""Archives and threads stay from one part of a job to the next."""
 
 
 def predict(desk: Desk, claim: Claim) -> Mapping[str, Any] | None:
@@ -64,7 +47,7 @@ def predict(desk: Desk, claim: Claim) -> Mapping[str, Any] | None:
     """
     order = PredictOrder.from_json(claim.job.payload)
     bundle = _model(desk, order)
-    entries = _reader(desk).listed(order.inputs, lambda: desk.check(claim))
+    entries = _looker(desk).reader.listed(order.inputs, lambda: desk.check(claim))
     shard = desk.settings.job_shard
     if len(entries) <= shard and order.inputs.type in (
         "pictures",
@@ -72,7 +55,7 @@ def predict(desk: Desk, claim: Claim) -> Mapping[str, Any] | None:
         "urls",
     ):  # the list is the same next time
         desk.ledger.progress(claim, 0, len(entries))
-        _look_at(desk, claim, _Part(bundle, order, 0, entries))
+        _look_at(desk, claim, Part(bundle, order, 0, entries))
         return {"parts": 1}
     order = replace(order, model=bundle.reference)  # all parts by the same version
     parts = [
@@ -86,19 +69,15 @@ def predict(desk: Desk, claim: Claim) -> Mapping[str, Any] | None:
 
 def predict_part(desk: Desk, claim: Claim) -> Mapping[str, Any] | None:
     """A part of a large job."""
-    payload = claim.job.payload
-    order = PredictOrder.from_json(payload)
-    entries = [Entry.from_json(row) for row in payload["pictures"]]
-    _look_at(desk, claim, _Part(_model(desk, order), order, payload["first"], entries))
+    _look_at(desk, claim, _part(desk, claim))
     return None
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    bundle: Bundle
-    order: PredictOrder
-    first: int
-    entries: list[Entry]
+def _part(desk: Desk, claim: Claim) -> Part:
+    payload = claim.job.payload
+    order = PredictOrder.from_json(payload)
+    entries = [Entry.from_json(row) for row in payload["pictures"]]
+    return Part(_model(desk, order), order, payload["first"], entries)
 
 
 def _model(desk: Desk, order: PredictOrder) -> Bundle:
@@ -110,50 +89,40 @@ def _model(desk: Desk, order: PredictOrder) -> Bundle:
     return bundle
 
 
-def _reader(desk: Desk) -> Pictures:
-    reader = _readers.get(desk)
-    if reader is None:
-        reader = _readers[desk] = Pictures(desk.settings, desk.ledger.blobs)
-        finalize(desk, reader.close)
-    return reader
+def _looker(desk: Desk) -> Looker:
+    looker = _lookers.get(desk)
+    if looker is None:
+        looker = _lookers[desk] = Looker(desk)
+        desk.at_close(lambda: _lookers.pop(desk).close())
+    return looker
 
 
-def _look_at(desk: Desk, claim: Claim, part: _Part) -> None:
-    done = desk.ledger.done_indexes(claim, part.first, len(part.entries))
-    todo = [pair for pair in enumerate(part.entries, part.first) if pair[0] not in done]
-    threads = min(desk.settings.decoder_count + 2, desk.settings.waiting_max)
-    reader = _reader(desk)
+def _look_at(desk: Desk, claim: Claim, part: Part) -> None:
+    looker, asked = _looker(desk), False
     with _Book(desk, claim) as book:
-
-        def look(pair: tuple[int, Entry]) -> _Seen:
-            return _seen(desk, part, reader, pair[1])
-
-        for (index, entry), seen in in_order(todo, look, threads=threads):
-            book.add(index, entry, seen)
+        for row, near_the_end in looker.each(claim, part):
+            book.add(row)
             desk.check(claim)
+            if near_the_end and not asked:
+                asked = True
+                _look_ahead(desk, looker, claim)
 
 
-def _seen(desk: Desk, part: _Part, reader: Pictures, entry: Entry) -> _Seen:
-    """One picture. Its own faults are part of the answer; those of the model end the attempt."""
+def _look_ahead(desk: Desk, looker: Looker, claim: Claim) -> None:
+    """Begin with the next part, so that the engines have work while this one is written down.
+
+    A picture that kills the process speaks against the part that is written down, whichever it is in. So a
+    part that has broken before stays alone.
+    """
+    if claim.job.kind != PART or claim.job.attempt > 1:
+        return
+    ahead = desk.take_ahead()
+    if ahead is None or ahead.job.kind != PART or ahead.job.attempt > 1:
+        return
     try:
-        data = reader.read(entry)
-    except SightlineError as error:
-        return _Seen(error=error)
-    fetched = data if entry.kind == "url" else b""
-    road, ask = desk.road, part.order.ask
-    try:
-        result, shown = road.predict_shown(
-            data,
-            side=THUMBNAIL_SIDE,
-            source=entry.source,
-            model=part.bundle.reference,
-            ask=ask,
-            deadline_s=_DEADLINE_S,
-        )
-    except (InputError, DeadlineExceeded) as error:
-        return _Seen(error=error)
-    assert shown is not None
-    return _Seen(native.to_json(result), thumbnail_of(shown, THUMBNAIL_SIDE), fetched)
+        looker.begin(ahead, _part(desk, ahead))
+    except Exception:  # noqa: BLE001 - it will say so again when its own turn comes
+        _log.info("A part could not begin before its turn.", exc_info=True)
 
 
 class _Book:
@@ -165,20 +134,20 @@ class _Book:
 
     def __init__(self, desk: Desk, claim: Claim) -> None:
         self._desk, self._claim = desk, claim
-        self._rows: list[tuple[int, Entry, _Seen]] = []
+        self._rows: list[Row] = []
         self._since = time.monotonic()
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="book")
         self._disk = ThreadPoolExecutor(_DISK, thread_name_prefix="disk")
         self._writing: Future[None] | None = None
 
-    def add(self, index: int, entry: Entry, seen: _Seen) -> None:
+    def add(self, row: Row) -> None:
         """Take one; write when there are enough, or the last batch was long ago.
 
         Raises:
             SightlineError: The batch before could not be written.
             Lost: Somebody else has the job by now.
         """
-        self._rows.append((index, entry, seen))
+        self._rows.append(row)
         if self._writing is not None and (self._writing.done() or len(self._rows) >= _MOST):
             self._settle()
         waited = time.monotonic() - self._since
@@ -193,7 +162,7 @@ class _Book:
             writing.result()
             self._since = time.monotonic()
 
-    def _write(self, rows: list[tuple[int, Entry, _Seen]]) -> None:
+    def _write(self, rows: list[Row]) -> None:
         small = [Picture(seen.thumbnail, "image/jpeg") for _, _, seen in rows if seen.thumbnail]
         whole = [Picture(seen.fetched, _ANY) for _, _, seen in rows if seen.fetched]
         ledger = self._desk.ledger
@@ -201,7 +170,7 @@ class _Book:
         images = iter(keep_all(ledger, whole, self._disk))
         ledger.put_items(self._claim, [self._item(row, thumbnails, images) for row in rows])
 
-    def _item(self, row: tuple[int, Entry, _Seen], thumbnails: Iterator[str], images: Iterator[str]) -> Item:
+    def _item(self, row: Row, thumbnails: Iterator[str], images: Iterator[str]) -> Item:
         index, entry, seen = row
         thumbnail = next(thumbnails) if seen.thumbnail else None
         image = next(images) if seen.fetched else entry.digest

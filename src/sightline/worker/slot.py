@@ -23,11 +23,13 @@ _PAUSE_MAX_S: Final = 30.0
 
 
 class Ended:
-    """How a child ended: with which job (id, fence), and why, if it was us."""
+    """How a child ended: with which job (id, fence), which one it had taken ahead, and why, if it was us."""
 
-    def __init__(self, job: tuple[str, int] | None, why: str, code: int) -> None:
+    def __init__(
+        self, job: tuple[str, int] | None, ahead: tuple[str, int] | None, why: str, code: int
+    ) -> None:
         """As named."""
-        self.job, self.why, self.code = job, why, code
+        self.job, self.ahead, self.why, self.code = job, ahead, why, code
 
     @property
     def words(self) -> Mapping[str, str]:
@@ -62,6 +64,8 @@ class Slot:
         self._why = ""
         self.job: tuple[str, int] | None = None
         """Id and fence of what the child works on."""
+        self._ahead: tuple[str, int] | None = None
+        """Of what it has taken for afterwards."""
 
     @property
     def alive(self) -> bool:
@@ -79,7 +83,7 @@ class Slot:
         finally:
             os.close(theirs)
         self._line, self._heard, self._began = ours, b"", time.monotonic()
-        self._kill_at, self._why, self.job = None, "", None
+        self._kill_at, self._why, self.job, self._ahead = None, "", None, None
 
     def step(self) -> Ended | None:
         """Hear what the child says, keep its times; how it ended, if it did."""
@@ -115,9 +119,11 @@ class Slot:
     def _note(self, words: Mapping[str, Any]) -> None:
         now = time.monotonic()
         if "began" in words:
-            self.job = (words["began"], words["fence"])
+            self.job, self._ahead = (words["began"], words["fence"]), None
             self._kill_at = now + words["limit_s"] if words["limit_s"] else None
             self._why = "timeout"
+        elif "ahead" in words:
+            self._ahead = (words["ahead"], words["fence"])
         elif "ended" in words:
             self.job, self._kill_at, self._why = None, None, ""
         elif self.job and words.get("stop") == self.job[0]:
@@ -133,7 +139,7 @@ class Slot:
         os.close(self._line)
         now = time.monotonic()
         ours = self._kill_at is not None and now >= self._kill_at
-        ended = Ended(self.job, self._why if ours else "", code)
+        ended = Ended(self.job, self._ahead, self._why if ours else "", code)
         young = now - self._began < _YOUNG_S and self.job is None
         self._deaths = self._deaths + 1 if young else 0
         self._not_before = now + min(_PAUSE_MAX_S, 0.25 * 2**self._deaths) if young else 0.0
