@@ -85,6 +85,38 @@ def colour_cells(path: Path, *, side: int | str = "side") -> Path:
     return save(path, nodes, weights, ["n", 3, side, side], ("rows", ["n", "cells", 8]))
 
 
+def shuffled_channels(path: Path) -> Path:
+    """Input (n, 8, h, w), a convolution of half the size whose channels are shuffled in two groups.
+
+    The view of the shuffle reads height and width off the convolution, as `torch.export` writes it.
+    """
+    chance = np.random.default_rng(3)
+    weights: dict[str, np.ndarray[Any, Any]] = {
+        "weight": chance.normal(0, 0.4, (8, 8, 1, 1)).astype(np.float32),
+        "bias": chance.normal(0, 2, 8).astype(np.float32),
+        "groups": np.array([2, 4], np.int64),
+        "channels": np.array([8], np.int64),
+        "zero": np.array([0], np.int64),
+        "one": np.array([1], np.int64),
+        "two": np.array([2], np.int64),
+        "four": np.array([4], np.int64),
+    }
+    nodes = [
+        helper.make_node("Conv", ["pixels", "weight", "bias"], ["planes"], strides=[2, 2]),
+        helper.make_node("LeakyRelu", ["planes"], ["bent"], alpha=0.1),
+        helper.make_node("Shape", ["pixels"], ["outer"]),
+        helper.make_node("Slice", ["outer", "zero", "one"], ["count"]),
+        helper.make_node("Shape", ["planes"], ["inner"]),
+        helper.make_node("Slice", ["inner", "two", "four"], ["size"]),
+        helper.make_node("Concat", ["count", "groups", "size"], ["apart"], axis=0),
+        helper.make_node("Reshape", ["bent", "apart"], ["cards"]),
+        helper.make_node("Transpose", ["cards"], ["mixed"], perm=[0, 2, 1, 3, 4]),
+        helper.make_node("Concat", ["count", "channels", "size"], ["together"], axis=0),
+        helper.make_node("Reshape", ["mixed", "together"], ["shuffled"]),
+    ]
+    return save(path, nodes, weights, ["n", 8, "h", "w"], ("shuffled", ["n", 8, "a", "b"]))
+
+
 def save(
     path: Path,
     nodes: Sequence[onnx.NodeProto],

@@ -4,11 +4,14 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from tests.runtime.graphs import SIDE, colour_classifier, colour_noise, manifest, save
+from tests.runtime.graphs import SIDE, colour_classifier, colour_noise, manifest, save, shuffled_channels
 
 from sightline.errors import BadOption, ModelFailed, ModelRefused
 from sightline.runtime.choose import Choice, open_engine
-from sightline.runtime.engine import Plan
+from sightline.runtime.engine import EngineName, Plan
+from sightline.runtime.layers import HEAVY
+from sightline.runtime.parity import distance
+from sightline.runtime.qdq import Way, calibrate, fuse, write
 from sightline.runtime.quantize import PICTURES_MIN, quantize
 
 
@@ -22,6 +25,20 @@ def test_the_int8_graph_says_the_same_in_both_engines(tmp_path: Path, engine: st
     runner = open_engine(tmp_path / "int8.onnx", manifest(), Choice(plan, ""))
     assert runner.info.precision == "int8"
     assert [int(runner.run(tensor)["logits"].argmax()) for tensor in colour_noise(6)] == [0, 1, 2, 0, 1, 2]
+
+
+def test_openvino_keeps_the_bias_of_an_int8_convolution_whose_size_is_read(tmp_path: Path) -> None:
+    """It dropped it, and the everyday network in int8 found next to nothing."""
+    chance = np.random.default_rng(5)
+    seen = [chance.uniform(-1, 1, (1, 8, 16, 24)).astype(np.float32) for _ in range(PICTURES_MIN)]
+    source = shuffled_channels(tmp_path / "m.onnx")
+    path = write(next(calibrate(fuse(source, tmp_path), seen)), tmp_path / "int8.onnx", Way("all", HEAVY))
+    asked = chance.uniform(-1, 1, (2, 8, 24, 16)).astype(np.float32)
+    names: tuple[EngineName, ...] = ("onnxruntime", "openvino")
+    plans = [(source, Plan()), *((path, Plan(engine=name)) for name in names)]
+    true, told, other = (open_engine(where, manifest(), Choice(plan, "")).run(asked) for where, plan in plans)
+    assert distance(true, told) < 0.02
+    assert distance(told, other) < 0.001
 
 
 def test_too_few_pictures_are_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import openvino
-from openvino import properties
+from openvino import opset13, properties
 
 from sightline.errors import ModelFailed
 from sightline.runtime.engine import (
@@ -46,6 +46,9 @@ class OpenVinoEngine:
         core = openvino.Core()
         try:
             model = core.read_model(path)
+            precision = precision_of(path, plan)
+            if precision == "int8":
+                _read_sizes_late(model)
             port = model.input(tensor) if tensor else model.input(0)
             self._shape = port.partial_shape
             lane, watch = _compile(core, model, plan, plan.lanes), Watch(limit_s)
@@ -59,9 +62,7 @@ class OpenVinoEngine:
         self.max_batch: int | None = None if batched else 1
         self._width = Width(wide=self._wide is not None)
         version = str(openvino.__version__).split("-", maxsplit=1)[0]
-        self.info = EngineInfo(
-            "openvino", version, precision_of(path, plan), plan.threads, reason, plan.lanes
-        )
+        self.info = EngineInfo("openvino", version, precision, plan.threads, reason, plan.lanes)
 
     def run(self, tensor: Tensor) -> Outputs:
         """Run the graph on one tensor."""
@@ -109,6 +110,26 @@ def _compile(core: Any, model: Any, plan: Plan, streams: int) -> Any:
         properties.hint.enable_cpu_pinning(): False,
     }
     return core.compile_model(model, "CPU", options)
+
+
+def _read_sizes_late(model: Any) -> None:
+    """Keep OpenVINO from forgetting the bias of convolutions in int8 (seen with 2026.4).
+
+    Where a graph needs a height or width as a number (the view of a channel shuffle), OpenVINO takes it from
+    the first tensor of that size. If that is a quantised convolution, whose output then has two readers, its
+    bias is dropped: the everyday network lost three, and its AP fell to nearly 0. A size that went through
+    arithmetic is no longer known to be the same, so it stays where the graph reads it: behind the bias.
+    """
+    for node in model.get_ordered_ops():
+        if node.get_type_name() != "ShapeOf" or node.input(0).get_partial_shape().is_static:
+            continue
+        size = node.output(0)
+        readers = list(size.get_target_inputs())
+        twice = opset13.add(size, size)
+        same = opset13.divide(twice, opset13.constant(2, size.get_element_type()))
+        for reader in readers:
+            reader.replace_source_output(same.output(0))
+    model.validate_nodes_and_infer_types()
 
 
 def _results(compiled: Any) -> list[Any]:
