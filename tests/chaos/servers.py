@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import secrets
 import shutil
 import signal
 import socket
@@ -12,7 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-_STARTS_S = 30.0
+_STARTS_S = 90.0
+_PORTS = range(10_000, 32_000)
+"""Below those that the kernel gives to connections on their way out, which may take one at any moment."""
 
 
 class Missing(Exception):
@@ -20,10 +23,12 @@ class Missing(Exception):
 
 
 def free_port() -> int:
-    """A port on loopback that nobody uses just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port on loopback that nobody uses just now, nor takes by chance before it is used."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class OwnRedis:
@@ -55,8 +60,8 @@ class OwnRedis:
 
     def command(self, *words: str) -> str:
         """Say something to it, without the library under test; what it answers."""
-        with socket.create_connection(("127.0.0.1", self.port), 2) as line:
-            line.settimeout(2)
+        with socket.create_connection(("127.0.0.1", self.port), 20) as line:
+            line.settimeout(20)
             parts = "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
             line.sendall(f"*{len(words)}\r\n{parts}".encode())
             return line.recv(65536).decode("utf-8", "replace")
@@ -74,7 +79,7 @@ class OwnRedis:
         self._signal(signal.SIGCONT)
         self._signal(signal.SIGKILL)
         if self._process is not None:
-            self._process.wait(10)
+            self._process.wait(60)
         self._process = None
 
     def _signal(self, number: int) -> None:
@@ -120,6 +125,10 @@ class OwnPostgres:
                 "max_connections=200",
                 "-c",
                 "shared_buffers=32MB",
+                "-c",
+                "fsync=off",  # what it keeps is deleted when it stops, however it stops
+                "-c",
+                "full_page_writes=off",
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -150,8 +159,8 @@ class OwnPostgres:
         """Stop it and delete what it kept."""
         pid = int((self._folder / "data" / "postmaster.pid").read_text().split()[0])
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGINT)  # "fast": open connections are cut
-        self._process.wait(30)
+            os.kill(pid, signal.SIGQUIT)  # "immediate": connections are cut, and nothing is written any more
+        self._process.wait(60)
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
