@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -45,20 +45,23 @@ class ClassSet:
     classes: tuple[str, ...]
 
 
-def open_dataset(path: Path, *, pictures: Path | None = None, first: int = 0) -> BoxSet | ClassSet:
+def open_dataset(
+    path: Path, *, pictures: Path | None = None, first: int = 0, strange: bool = False
+) -> BoxSet | ClassSet:
     """Open a data set without reading its pictures.
 
     A ``.json`` file is COCO; its pictures lie in ``pictures``, or beside it, or in ``../images/<split>``
     for ``annotations/<anything>_<split>.json``. An ``.npz`` file is CIFAR-like: JPEG files packed as
     ``header``, ``data``, ``offsets``, ``labels``, or arrays ``x`` (n, h, w, 3) uint8 and ``y``; the names
     of its classes are in ``classes.json`` beside it. A folder has one folder per class. ``first`` keeps
-    only so many pictures, evenly over the set.
+    only so many pictures, evenly over the set. ``strange``: somebody else sent it, so the names in it must
+    not lead out of it.
 
     Raises:
         BadOption: It is none of these.
     """
     if path.suffix == ".json" and path.is_file():
-        return _coco(path, pictures, first)
+        return _coco(path, pictures, first, strange=strange)
     if path.suffix == ".npz" and path.is_file():
         return _packed(path, first)
     if path.is_dir():
@@ -69,9 +72,11 @@ def open_dataset(path: Path, *, pictures: Path | None = None, first: int = 0) ->
     )
 
 
-def _coco(path: Path, pictures: Path | None, first: int) -> BoxSet:
+def _coco(path: Path, pictures: Path | None, first: int, *, strange: bool) -> BoxSet:
     try:
         dataset = json.loads(path.read_text("utf-8"))
+        if strange:
+            _stay_inside([str(item["file_name"]) for item in dataset["images"]])
         images = _spread(sorted(dataset["images"], key=lambda item: item["id"]), first)
         ids = {item["id"] for item in images}
         folder = pictures or _beside(path, images[0]["file_name"])
@@ -90,6 +95,16 @@ def _coco(path: Path, pictures: Path | None, first: int) -> BoxSet:
     kept = {"images": images, "annotations": marks, "categories": categories}
     home = path.parent.parent.name if path.parent.name == "annotations" else ""
     return BoxSet(f"{home}/{path.stem}".lstrip("/"), found, kept)
+
+
+def _stay_inside(names: list[str]) -> None:
+    for name in names:
+        place = PurePosixPath(name.replace("\\", "/"))
+        if place.is_absolute() or ".." in place.parts or "\0" in name:
+            raise BadOption(
+                f"The data set names the picture {name[:100]!r}, which lies outside of it.",
+                next_step="Give file_name relative to the folder of the pictures, without `..`.",
+            )
 
 
 def _area(box: list[float]) -> float:

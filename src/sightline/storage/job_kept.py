@@ -75,6 +75,14 @@ class Job:
             return None
         return max(0.0, (self.progress.total - self.progress.done) / self.rate)
 
+    @property
+    def model(self) -> str | None:
+        """Who is to look, as it was asked for; of an import what the file is called, never where it lies."""
+        given = self.payload.get("model")
+        if isinstance(given, Mapping):
+            return str(given.get("name") or "") or None
+        return given or None
+
     def to_json(self) -> dict[str, Any]:
         """The same JSON in the API, the command line and the page. ``payload`` is not part of it."""
         return {
@@ -91,7 +99,7 @@ class Job:
             "expires": self.expires,
             "rate": self.rate,
             "left_s": self.left_s,
-            "model": self.payload.get("model"),
+            "model": self.model,
             "error": dict(self.error) if self.error else None,
             "result": dict(self.result) if self.result is not None else None,
         }

@@ -2,7 +2,15 @@
 
 from typing import Any, Final
 
-from sightline.web.job_schemas import JobBody, JobWish, UploadListBody
+from sightline.web.job_schemas import (
+    EvaluateWish,
+    ImportWish,
+    JobBody,
+    JobWish,
+    TrainWish,
+    UploadListBody,
+    Wish,
+)
 from sightline.web.predict_doc import PARAMETERS
 
 NOT_FOR_JOBS: Final = ("store", "capture")
@@ -13,6 +21,11 @@ _FILES: Final[dict[str, Any]] = {
         "type": "string",
         "format": "binary",
         "description": "A zip of pictures.",
+    },
+    "bundle": {
+        "type": "string",
+        "format": "binary",
+        "description": "A model: an ONNX file, the zip of a bundle, or a pipeline's TOML file.",
     },
     "video": {
         "type": "string",
@@ -30,8 +43,9 @@ _KEY: Final[dict[str, Any]] = {
 
 
 def _wish() -> dict[str, Any]:
-    """The request's schema, without references to places outside of it."""
-    return _inlined(JobWish.model_json_schema())
+    """The request's schemas, without references to places outside of them."""
+    kinds: tuple[type[Wish], ...] = (JobWish, EvaluateWish, ImportWish, TrainWish)
+    return {"anyOf": [_inlined(kind.model_json_schema()) for kind in kinds]}
 
 
 def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +66,8 @@ SUBMIT: Final[dict[str, Any]] = {
     "parameters": [_KEY, *(one for one in PARAMETERS if one["name"] not in ("store", "capture"))],
     "requestBody": {
         "required": True,
-        "description": "A form may also have fields `priority` and those of the query; JSON takes no query.",
+        "description": "A form may also have fields `kind`, `priority` and those of the query, or for "
+        "the kinds `evaluate` and `import` the field `options` with JSON; JSON takes no query.",
         "content": {
             "application/json": {"schema": _wish()},
             "multipart/form-data": {"schema": {"type": "object", "properties": _FILES}},

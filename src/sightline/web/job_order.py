@@ -17,6 +17,8 @@ from sightline.jobs.inputs import (
     pictures_blob,
     urls_blob,
 )
+from sightline.jobs.orders import LIMITS_S, blobs_of, kind_of, to_json
+from sightline.jobs.orders import Order as WholeOrder
 from sightline.jobs.video import LIMIT_S, SIDE, VIDEO, VideoOrder
 from sightline.serving import keeping
 from sightline.storage.job_kept import Job
@@ -24,14 +26,15 @@ from sightline.storage.kept import Picture
 from sightline.types import Ask
 from sightline.web.intake import header, read_body
 from sightline.web.job_schemas import InputsWish, JobWish, OptionsWish
+from sightline.web.job_whole import WHOLE, KindWish, check_whole, complaint, from_form, whole_of
 from sightline.web.options import Options, options_of
-from sightline.web.problems import BadRequest, BodyTooLarge, KeyReused
+from sightline.web.problems import BodyTooLarge, KeyReused
 from sightline.web.services import Services, Ticket
 from sightline.web.uploads import Arrived, Kept, clean_path, names_of, receive_files
 
 JSON_BYTES: Final = 4 * 1024 * 1024
 """Enough for the names of 20,000 uploads."""
-_OWN: Final = frozenset({"kind", "priority", "every", "side"})
+_OWN: Final = frozenset({"kind", "priority", "every", "side", "options"})
 _KEY: Final = re.compile(rb"[\x21-\x7e]{1,200}")
 
 
@@ -45,6 +48,8 @@ class Order:
     prefix: str = ""
     options: Options = field(default_factory=Options)
     priority: int = 0
+    whole: WholeOrder | None = None
+    """Work of one piece: an evaluation, an import, a training run."""
     video: Kept | None = None
     every_s: float = 0.0
     side: int = SIDE
@@ -85,18 +90,17 @@ async def _from_json(request: Request, services: Services, ticket: Ticket) -> Or
     if len(body) > JSON_BYTES:
         raise BodyTooLarge(f"The JSON of a job may have {JSON_BYTES >> 20} MiB.")
     try:
-        wish = await asyncio.to_thread(JobWish.model_validate_json, body)
+        return await asyncio.to_thread(_from_wish, body, services.settings.job_pictures_max)
     except ValidationError as error:
-        raise _complaint(error) from error
-    return _order(wish, services.settings.job_pictures_max)
+        raise complaint(error) from error
 
 
-def _complaint(error: ValidationError) -> BadOption | BadRequest:
-    first = error.errors()[0]
-    if first["type"] == "json_invalid":
-        return BadRequest("The body is not JSON, or is nested too deep.")
-    where = ".".join(str(part) for part in first["loc"]) or "The body"
-    return BadOption(f"{where[:200]}: {first['msg'][:300]}.", next_step="/api/docs shows what a job takes.")
+def _from_wish(body: bytes, most: int) -> Order:
+    kind = KindWish.model_validate_json(body).kind
+    if kind == PREDICT:
+        return _order(JobWish.model_validate_json(body), most)
+    whole, priority = whole_of(kind, body)
+    return Order(whole=whole, priority=priority)
 
 
 def _order(wish: JobWish, most: int) -> Order:
@@ -121,6 +125,11 @@ def _options(wish: OptionsWish) -> Options:
 
 def _from_form(request: Request, arrived: Arrived) -> Order:
     own = {name: value for name, value in arrived.fields if name in _OWN}
+    if own.get("kind") in WHOLE or arrived.bundle is not None:
+        query = request.scope["query_string"]
+        return Order(whole=from_form(arrived, query), priority=_priority(own.get("priority", "0")))
+    if "options" in own:
+        raise BadOption("The options of pictures and videos are fields of their own, or stand in the query.")
     kind = VIDEO if arrived.video is not None else PREDICT
     if own.get("kind", kind) != kind:
         raise BadOption(f"kind must be {kind!r} for these files, got {own['kind'][:60]!r}.")
@@ -168,9 +177,10 @@ def _no_zip(name: str) -> str:
 
 def _submit(services: Services, order: Order, key: str | None) -> Job:
     ledger = services.ledger
-    keeping.wanted(
-        services.road, order.options.model, order.options.ask
-    )  # says what is off before anything runs
+    if order.whole is not None:
+        check_whole(services, order.whole)
+    else:  # says what is off before anything runs
+        keeping.wanted(services.road, order.options.model, order.options.ask)
     kind, payload, total, blobs, limit_s = _job(services, order)
     try:
         return ledger.submit(
@@ -193,6 +203,9 @@ def _submit(services: Services, order: Order, key: str | None) -> Job:
 
 def _job(services: Services, order: Order) -> tuple[str, dict[str, Any], int, list[str], float | None]:
     """Kind, payload, how much there is to do, the blobs it needs, and how long one attempt may take."""
+    if order.whole is not None:
+        kind = kind_of(order.whole)
+        return kind, to_json(order.whole), 0, blobs_of(order.whole), LIMITS_S[kind]
     options = order.options
     if order.video is not None:
         name = order.video.name or "video"

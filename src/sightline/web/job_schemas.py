@@ -103,6 +103,7 @@ class UploadListBody(Body):
 
     uploads: list[UploadBody]
     archive: UploadBody | None
+    bundle: UploadBody | None = Field(default=None, description="A model.")
 
 
 class Wish(BaseModel):
@@ -145,8 +146,98 @@ class OptionsWish(Wish):
     size: int | None = Field(default=None, ge=1, le=SIDE_MAX)
 
 
+Priority = Annotated[int, Field(ge=-100, le=100, description="Higher goes first.")]
+
+
+class SetWish(Wish):
+    """A labelled data set."""
+
+    archive: UploadWish = Field(description="A zip: one COCO `.json` with its pictures, or a folder a class.")
+
+
+class EvaluateOptions(Wish):
+    """What decides the figures."""
+
+    model: str = Field(min_length=1, max_length=200, description="`name` or `name@version`.")
+    min_score: float = Field(default=0.01, ge=0, le=1, description="Weaker answers do not count.")
+    rounds: int = Field(default=200, ge=0, le=10_000, description="Bootstrap rounds for the intervals.")
+    first: int = Field(default=0, ge=0, description="Only so many pictures, evenly over the set; 0: all.")
+    size: int | None = Field(default=None, ge=1, le=SIDE_MAX)
+
+
+class EvaluateWish(Wish):
+    """Judge a model on a labelled data set."""
+
+    kind: Literal["evaluate"]
+    inputs: SetWish
+    options: EvaluateOptions
+    priority: Priority = 0
+
+
+class BundleWish(Wish):
+    """A model, as a file."""
+
+    bundle: UploadWish = Field(description="An ONNX file, the zip of a bundle, or a pipeline's `.toml`.")
+
+
+_Word = Annotated[str, Field(min_length=1, max_length=200)]
+_Three = Annotated[list[float], Field(min_length=3, max_length=3)]
+
+
+class ImportOptions(Wish):
+    """What is not said is proposed from the file; names follow `model.json`."""
+
+    name: str | None = Field(default=None, pattern="^[a-z0-9][a-z0-9._-]{0,63}$")
+    version: str | None = Field(default=None, pattern="^[a-z0-9][a-z0-9._-]{0,31}$")
+    title: _Word | None = None
+    description: str | None = Field(default=None, max_length=500)
+    task: Literal["classify", "detect", "segment"] | None = None
+    labels: list[_Word] | None = Field(default=None, min_length=1, max_length=100_000)
+    licence: _Word | None = None
+    origin: _Word | None = None
+    head: _Word | None = None
+    width: int | None = Field(default=None, ge=1, le=SIDE_MAX)
+    height: int | None = Field(default=None, ge=1, le=SIDE_MAX)
+    sizes: list[Annotated[int, Field(ge=1, le=SIDE_MAX)]] | None = Field(default=None, max_length=8)
+    layout: Literal["NCHW", "NHWC", "CHW"] | None = None
+    color: Literal["RGB", "BGR"] | None = None
+    resize: Literal["letterbox", "stretch", "crop", "short_side"] | None = None
+    scale: float | None = None
+    mean: _Three | None = None
+    std: _Three | None = None
+    min_score: float | None = Field(default=None, ge=0, le=1)
+    sha256: str | None = Field(default=None, pattern="^(sha256:)?[0-9A-Fa-f]{64}$")
+
+
+class ImportWish(Wish):
+    """Take a model in."""
+
+    kind: Literal["import"]
+    inputs: BundleWish
+    options: ImportOptions = Field(default_factory=ImportOptions)
+    priority: Priority = 0
+
+
+class TrainOptions(Wish):
+    """A recipe that ships, and what is changed of it."""
+
+    recipe: str = Field(pattern="^[a-z0-9][a-z0-9-]{0,63}$", description="The name of a recipe that ships.")
+    changes: dict[str, int | float | str] = Field(
+        default={}, max_length=20, description="Key of the recipe -> value; only keys that name no place."
+    )
+    add: bool = Field(default=True, description="Import the finished model.")
+
+
+class TrainWish(Wish):
+    """Train by a recipe, on the data that lies where the worker runs."""
+
+    kind: Literal["train"]
+    options: TrainOptions
+    priority: Priority = 0
+
+
 class JobWish(Wish):
-    """A job to be."""
+    """Pictures to look at."""
 
     kind: Literal["predict"] = "predict"
     inputs: InputsWish

@@ -50,6 +50,7 @@ def item_body(item: Item, *, brief: bool) -> dict[str, Any]:
     place = f"{JOBS}/{item.job}/items/{item.index}"
     result = item.result or {}
     found: list[dict[str, Any]] = list(result.get("predictions", ()))
+    seen = item.state == "done" and (not result or "task" in result)  # an epoch is no picture
     best = max(found, key=lambda one: float(one["score"]), default=None)
     body: dict[str, Any] = {
         "index": item.index,
@@ -60,7 +61,7 @@ def item_body(item: Item, *, brief: bool) -> dict[str, Any]:
         "counts": dict(Counter(str(one["label"]) for one in found)),
         "best": {"label": best["label"], "score": best["score"]} if best else None,
         "error": dict(item.error) if item.error else None,
-        "thumbnail": f"{place}/thumbnail" if item.state == "done" else None,
-        "image": f"{place}/image" if item.state == "done" else None,
+        "thumbnail": f"{place}/thumbnail" if seen else None,
+        "image": f"{place}/image" if seen else None,
     }
     return body if brief else body | {"result": dict(item.result) if item.result is not None else None}

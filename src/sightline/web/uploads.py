@@ -28,7 +28,7 @@ from sightline.web.services import ClientGone, Services, Ticket
 if TYPE_CHECKING:
     from sightline.jobs.ledger import Ledger
 
-FILES: Final = ("image", "archive", "video")
+FILES: Final = ("image", "archive", "video", "bundle")
 _MB: Final = 1024 * 1024
 _NAME_MAX: Final = 200
 _DAY_S: Final = 86_400.0
@@ -51,6 +51,8 @@ class Arrived:
     pictures: list[Kept] = field(default_factory=list)
     archive: Kept | None = None
     video: Kept | None = None
+    bundle: Kept | None = None
+    """A model: what it is shows when a worker takes it in, in a child process."""
     fields: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -149,7 +151,7 @@ class _Desk:
                 raise BadOption(f"A form may have {FIELDS_MAX} fields, this one has more.")
             return
         if head.name not in FILES:
-            wanted = "'image', 'archive' or 'video'"
+            wanted = "'image', 'archive', 'video' or 'bundle'"
             raise BadOption(f"Files are named {wanted}, this one is named {head.name[:60]!r}.")
         most = self._services.settings.job_pictures_max
         if head.name == "image" and len(self.arrived.pictures) >= most:
@@ -222,7 +224,7 @@ class _Spool:
     def keep(self, ledger: "Ledger", name: str, *, zipped: bool) -> Kept:
         """It is whole: check that a zip can be read as one of pictures, then keep it.
 
-        What a video is shows when a worker opens it, in a child that may crash.
+        What a video or a model is shows when a worker opens it, in a child that may crash.
 
         Raises:
             BadOption: It is no zip, holds no pictures, or is over a limit for archives.

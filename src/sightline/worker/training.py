@@ -4,6 +4,7 @@ It goes on from its last finished epoch when the job is handed back, or its work
 this machine takes the job: the run's folder is named after the job.
 """
 
+import json
 import os
 import re
 import signal
@@ -19,10 +20,12 @@ from typing import IO, Any, Final
 
 from sightline.errors import BadOption, ConfigError, SightlineError
 from sightline.jobs.orders import TrainOrder, read
-from sightline.storage.job_kept import Claim
+from sightline.storage.job_kept import Claim, Item
 from sightline.worker.desk import Desk
 
 RUNS: Final = "runs"
+LOG: Final = "log.jsonl"
+"""A line for each epoch, written by the run."""
 _EPOCH: Final = re.compile(r"epoch (\d+)/(\d+)\b")
 _IMPORTED: Final = re.compile(r"Imported (\S+?)\.?(?:\s|$)")
 _LOOK_S: Final = 0.2
@@ -62,16 +65,19 @@ def train(desk: Desk, claim: Claim) -> Mapping[str, Any]:
         )
     folder = desk.settings.data_path / RUNS / claim.root
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    epochs = _Epochs(desk, claim, folder / LOG)
     run = _Run(_words(desk, order, folder), folder / "job.log")
     try:
         while (code := run.process.poll()) is None:
             time.sleep(_LOOK_S)
             desk.check(claim)
+            epochs.tell()
             _tell(desk, claim, run)
     except BaseException:
         run.end()
         raise
     run.finish()
+    epochs.tell()
     _tell(desk, claim, run)
     if code:
         raise TrainingFailed(f"The training run ended with exit code {code}. {_last(run)}"[:1500])
@@ -91,6 +97,29 @@ def _tell(desk: Desk, claim: Claim, run: "_Run") -> None:
     if run.epoch != run.told:
         run.told = run.epoch
         desk.ledger.progress(claim, *run.epoch)
+
+
+class _Epochs:
+    """Losses and figures of each finished epoch, as items of the job as soon as the run has written them."""
+
+    def __init__(self, desk: Desk, claim: Claim, log: Path) -> None:
+        self._desk, self._claim, self._log = desk, claim, log
+        self._read = 0
+
+    def tell(self) -> None:
+        """Keep what is new; the same epoch again takes the place of the one before."""
+        if not self._log.is_file() or self._log.stat().st_size <= self._read:
+            return
+        with self._log.open("rb") as file:
+            file.seek(self._read)
+            whole, _, _ = file.read().rpartition(b"\n")  # a line that is being written comes next time
+        if not whole:
+            return
+        self._read += len(whole) + 1
+        found = {one["number"]: one for one in map(json.loads, whole.splitlines())}
+        root = self._claim.root
+        items = [Item(root, n - 1, f"epoch {n}", "done", result=one) for n, one in sorted(found.items())]
+        self._desk.ledger.put_items(self._claim, items)
 
 
 def _last(run: "_Run") -> str:

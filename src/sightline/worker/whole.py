@@ -31,6 +31,7 @@ def evaluate(desk: Desk, claim: Claim) -> Mapping[str, Any]:
         rounds=order.rounds,
         first=order.first,
         pictures=order.pictures,
+        strange=order.data.type == "blob",
         callers=min(desk.settings.decoder_count + 2, desk.settings.waiting_max),
         size=order.size,
     )

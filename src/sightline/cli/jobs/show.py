@@ -36,7 +36,7 @@ def _for_people(ledger: "Ledger", job: "Job") -> str:
     from sightline.cli.jobs import words  # noqa: PLC0415
     from sightline.cli.terminal import clean  # noqa: PLC0415
 
-    lines = [words.sentence(job), f"  id         {job.id}", f"  model      {job.payload.get('model') or '-'}"]
+    lines = [words.sentence(job), f"  id         {job.id}", f"  model      {job.model or '-'}"]
     lines += [
         f"  submitted  {words.moment(job.created)}",
         f"  started    {words.moment(job.started)}",

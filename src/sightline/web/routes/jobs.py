@@ -33,12 +33,13 @@ _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 
 
 async def submit_job(request: Request) -> Response:
-    """Submit a job: pictures to look at that are too many for one request.
+    """Submit a job: work that takes longer than one request.
 
     The body is JSON with `inputs` (exactly one of `uploads`, `archive`, `urls`, `prefix`), or a form with
-    files `image` and one `archive` (a zip), and options as for predict; or one file `video`. The answer
-    comes when the job is written down: from then on it will not get lost. With an Idempotency-Key it is
-    safe to send again.
+    files `image` and one `archive` (a zip), and options as for predict; or one file `video`. The kind
+    `evaluate` judges a model on an `archive`, `import` takes in the model of a `bundle`, `train` trains by
+    a recipe; in a form, their `options` are a field of JSON. The answer comes when the job is written down:
+    from then on it will not get lost. With an Idempotency-Key it is safe to send again.
     """
     services = services_of(request)
     with services.receiving_files() as ticket:
@@ -50,7 +51,7 @@ async def submit_job(request: Request) -> Response:
 
 
 async def upload_files(request: Request) -> Response:
-    """Store files for a job that is submitted after them: a form with files `image`, or one `archive`.
+    """Store files for a job that is submitted after them: files `image`, or one `archive` or `bundle`.
 
     For many pictures over an unsteady connection: send them in portions, send a portion again that did not
     arrive, then submit a job with `uploads`. What no job names within an hour is deleted.
@@ -62,10 +63,11 @@ async def upload_files(request: Request) -> Response:
         raise BadOption(f"An upload has no field {arrived.fields[0][0][:60]!r}; options belong to the job.")
     if arrived.video is not None:
         raise BadOption("A video goes straight into its job: POST /api/v1/jobs with the file `video`.")
-    if not arrived.pictures and arrived.archive is None:
-        raise BadOption("The form has no files named 'image' and no file named 'archive'.")
-    archive = _upload(arrived.archive) if arrived.archive else None
-    response = json_response({"uploads": [_upload(one) for one in arrived.pictures], "archive": archive})
+    if not arrived.pictures and arrived.archive is None and arrived.bundle is None:
+        raise BadOption("The form has no files named 'image' and no file named 'archive' or 'bundle'.")
+    archive, bundle = (_upload(one) if one else None for one in (arrived.archive, arrived.bundle))
+    pictures = [_upload(one) for one in arrived.pictures]
+    response = json_response({"uploads": pictures, "archive": archive, "bundle": bundle})
     response.status_code = 201
     return response
 
@@ -179,6 +181,7 @@ ENDPOINTS: Final = (
         *_BODY,
         "not_found",
         "idempotency_key_reused",
+        "bad_configuration",
         also=ACCEPTED,
         extra=SUBMIT,
         by_hand=True,
