@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.cli.conftest import Run
 from tests.runtime import graphs
@@ -196,3 +197,33 @@ def test_evaluations_imports_and_trainings_can_be_jobs(run: Run, ledger: Ledger,
     assert jobs[2].payload["changes"] == ["optimiser.epochs=1"]
     assert jobs[2].limit_s == 0
     assert run("train", "everyday", "--job", "--out", tmp_path).exit_code == 2
+
+
+def test_a_video_is_a_job_of_its_own(run: Run, settings: Settings, ledger: Ledger, tmp_path: Path) -> None:
+    cv2 = pytest.importorskip("cv2", reason="OpenCV (the extra `video`) is not installed.")
+    film = tmp_path / "street.avi"
+    writer = cv2.VideoWriter(str(film), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*"MJPG"), 10.0, (64, 48))
+    for shade in range(5):
+        writer.write(np.full((48, 64, 3), 40 * shade, np.uint8))
+    writer.release()
+    done = run("predict", "--job", "--min-score", 0.5, film)
+    assert done.exit_code == 0, done.stderr
+    job = ledger.get(done.stdout.strip())
+    assert (job.kind, job.payload["video"]["place"], job.payload["ask"]["min_score"]) == (
+        "video",
+        str(film),
+        0.5,
+    )
+    early = run("jobs", "results", job.id)
+    assert early.exit_code != 0
+    assert "has made nothing yet" in early.stderr
+    finish(settings, ledger)
+    lines = run("jobs", "results", job.id).stdout.splitlines()
+    assert [json.loads(line)["frame"] for line in lines] == [0, 1, 2, 3, 4]
+    assert run("jobs", "results", job.id, "--format", "csv").stdout.startswith("frame,")
+    run("jobs", "results", job.id, "--format", "zip", "--out", tmp_path / "all.zip")
+    with zipfile.ZipFile(tmp_path / "all.zip") as archive:
+        assert sorted(archive.namelist()) == ["street.csv", "street.jsonl", "street.webm"]
+    both = run("predict", "--job", film, tmp_path)
+    assert both.exit_code != 0
+    assert "takes one video" in both.stderr

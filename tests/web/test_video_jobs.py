@@ -1,6 +1,8 @@
 """A video goes in over HTTP, and its film comes out."""
 
+import io
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -40,7 +42,7 @@ def working(starting: Callable[..., Server]) -> Iterator[httpx.Client]:
 
 
 def wait(client: httpx.Client, place: str) -> dict[str, Any]:
-    for _ in range(300):
+    for _ in range(1200):
         job: dict[str, Any] = client.get(place).json()
         if job["state"] not in {"queued", "running"}:
             return job
@@ -108,3 +110,22 @@ def test_a_picture_that_is_a_video_says_where_to_go(client: httpx.Client, clip: 
     answer = client.post("/api/v1/predict", files={"image": ("x.avi", clip)})
     assert answer.status_code in {415, 422}
     assert "job of the kind `video`" in answer.json()["detail"]
+
+
+def test_its_files_are_exports_too(working: httpx.Client, clip: bytes) -> None:
+    sent = working.post(
+        "/api/v1/jobs", files={"video": ("clip.avi", clip)}, data={"model": "tiny", "side": "64"}
+    )
+    place = sent.headers["location"]
+    assert wait(working, place)["state"] == "done"
+    table = working.get(f"{place}/results", params={"format": "csv"})
+    assert table.headers["content-type"] == "text/csv; charset=utf-8"
+    assert table.content == working.get(f"{place}/files/clip.csv").content
+    lines = working.get(f"{place}/results", params={"format": "jsonl"}).content
+    assert lines == working.get(f"{place}/files/clip.jsonl").content
+    packed = working.get(f"{place}/results", params={"format": "zip"}).content
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        assert sorted(archive.namelist()) == ["clip.csv", "clip.jsonl", "clip.webm"]
+        assert archive.read("clip.csv") == table.content
+    refused = working.get(f"{place}/results", params={"format": "coco"})
+    assert (refused.status_code, refused.json()["code"]) == (400, "bad_option")

@@ -54,7 +54,7 @@ def command(
     code is 1.
 
     With --job, a worker looks at them and keeps the results for `sightline jobs results`; then SOURCE
-    may also be a prefix of an object store, such as s3://bucket/folder/.
+    may also be a prefix of an object store, such as s3://bucket/folder/, or one video.
     """
     from sightline.formats.text import labels_of  # noqa: PLC0415 - numpy and the engines stay out of --help
     from sightline.types import Ask  # noqa: PLC0415

@@ -20,6 +20,7 @@ from sightline.formats.dataset import file_name
 from sightline.jobs.inputs import PREDICT, PredictOrder
 from sightline.jobs.ledger import Ledger
 from sightline.jobs.pictures import Pictures, Words, words_of
+from sightline.jobs.video import VIDEO
 from sightline.storage.job_kept import Item, Job
 from sightline.storage.kept import ME
 from sightline.types import Classification, Result, Staged
@@ -68,10 +69,12 @@ def export(
         BadOption: The job has no pictures as results, or the format cannot say what they hold.
     """
     job = ledger.get(job_id, owner=owner)
+    if job.kind == VIDEO:
+        return _of_video(kind, ledger, job, owner)
     if job.kind != PREDICT:
         raise BadOption(
             f"A job of the kind {job.kind!r} has no pictures to export.",
-            next_step="Its result is part of the job itself.",
+            next_step="Its result is part of the job itself: `sightline jobs show ID --json`.",
         )
     source = _Items(ledger, job, owner)
     if kind == "coco":
@@ -83,6 +86,35 @@ def export(
         "zip": lambda: _zip(source, pictures, draw),
     }[kind]()
     return Export(f"job-{job.id[:8]}{_SUFFIXES[kind]}", MEDIA_TYPES[kind], chunks)
+
+
+def _of_video(kind: Format, ledger: Ledger, job: Job, owner: str) -> Export:
+    """The table, the lines, or all that was made of a video as it lies there; a film is not packed again."""
+    files = {PurePosixPath(item.source).suffix: item for item in ledger.items(job.id, owner=owner).items}
+    if kind == "coco" or not files:
+        why = "has no pictures for COCO" if kind == "coco" else "has made nothing yet"
+        raise BadOption(
+            f"A job of a video {why}.",
+            next_step="Ask for `csv`, `jsonl` or `zip`, which has the film too, once the job is done.",
+        )
+
+    def data_of(item: Item) -> bytes:
+        assert item.image is not None  # each of its files is a blob
+        return ledger.picture(job.id, item.image, owner=owner).data
+
+    def plain() -> Generator[bytes, None, None]:
+        yield data_of(files[f".{kind}"])
+
+    def packed() -> Generator[bytes, None, None]:
+        pipe = _Pipe()
+        with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
+            for item in files.values():
+                archive.writestr(item.source, data_of(item))
+                yield pipe.taken()
+        yield pipe.taken()
+
+    made = packed() if kind == "zip" else plain()
+    return Export(f"job-{job.id[:8]}{_SUFFIXES[kind]}", MEDIA_TYPES[kind], made)
 
 
 class _Items:

@@ -12,6 +12,10 @@ VIDEO: Final = "video"
 VERSION: Final = 1
 LIMIT_S: Final = 6 * 3600.0
 """Seconds that one attempt may take: a video is not cut into parts, as objects go on from frame to frame."""
+SUFFIXES: Final = frozenset(
+    {".3gp", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"}
+)
+"""What files of videos are called."""
 SIDE: Final = 720
 SIDE_MAX: Final = 1920
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     type=click.Choice(["jsonl", "csv", "coco", "zip"]),
     default="jsonl",
     show_default=True,
-    help="zip: annotated pictures, a JSON file for each, errors.csv.",
+    help="zip: annotated pictures, a JSON file for each, errors.csv; of a video, the film.",
 )
 @click.option("--out", "-o", type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
 def command(settings: Settings, job_id: str, kind: "Format", out: Path | None) -> None:

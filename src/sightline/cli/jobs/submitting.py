@@ -62,14 +62,43 @@ def submit_pictures(
     """
     from sightline.jobs.inputs import LIST_TYPE, PREDICT, Inputs, PredictOrder, urls_blob  # noqa: PLC0415
     from sightline.jobs.ledger import Ledger  # noqa: PLC0415
+    from sightline.jobs.video import SUFFIXES  # noqa: PLC0415
     from sightline.storage.kept import Picture  # noqa: PLC0415
 
+    videos = [word for word in sources if Path(word).suffix.lower() in SUFFIXES and Path(word).is_file()]
+    if videos:
+        return _submit_video(videos, sources, ask, settings, work, as_json=as_json)
     words = [_word(source, settings) for source in sources]
     model = _model(settings, ask)
     with Ledger.open(settings) as ledger:
         listed = ledger.keep(Picture(urls_blob(words), LIST_TYPE))
         payload = PredictOrder(Inputs("files", listed, 0), model, ask).to_json()
         job = ledger.submit(PREDICT, payload, blobs=[listed])
+        return _follow(ledger, job, settings, work, as_json=as_json)
+
+
+def _submit_video(
+    videos: Sequence[str],
+    sources: Sequence[str],
+    ask: "Ask",
+    settings: Settings,
+    work: Work,
+    *,
+    as_json: bool,
+) -> int:
+    """A job of a video: each is a job of its own, for objects go on from frame to frame."""
+    from sightline.jobs.ledger import Ledger  # noqa: PLC0415
+    from sightline.jobs.video import LIMIT_S, VIDEO, VideoOrder  # noqa: PLC0415
+
+    if len(sources) > 1:
+        raise BadOption(
+            f"{videos[0]} is a video, and a job takes one video or any number of pictures.",
+            next_step="Submit each video by itself.",
+        )
+    path = Path(videos[0])
+    order = VideoOrder("file", str(path.absolute()), path.name, _model(settings, ask), ask)
+    with Ledger.open(settings) as ledger:
+        job = ledger.submit(VIDEO, order.to_json(), limit_s=LIMIT_S)
         return _follow(ledger, job, settings, work, as_json=as_json)
 
 

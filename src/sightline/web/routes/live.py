@@ -23,7 +23,7 @@ _NOTE: Final = {
             "text": "JSON with options: model, size, min_score, max_results, labels, keep, source.",
         },
         "down": {
-            "result": "capture, replaced, wait_ms, work_ms, kept, result",
+            "result": "capture, replaced, wait_ms, work_ms, kept, result, alerts (rules that it made fire)",
             "problem": "capture, problem, retry_after_s",
             "options": "keep",
         },
