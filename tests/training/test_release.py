@@ -1,6 +1,8 @@
 """Releasing: the card says what was measured, and only that."""
 
 import re
+import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from sightline.evaluation import ClassRow, Figure, Report, Rules
 from sightline.registry import Registry, read_bundle
 from sightline.settings import load_settings
-from sightline.training.card import Judgement, machine, read_log, write_card
+from sightline.training.card import Judgement, command_of, machine, read_log, write_card
 from sightline.training.recipe import load_recipe
 from sightline.training.release import release
 from sightline.training.run import train
@@ -45,6 +47,8 @@ def test_a_released_bundle_carries_its_measurements(recipe: Path, toy: Path, tmp
         "## Measured",
         "| toy | toy | 6 |",
         "30 epochs, batches of 4",
+        "--change optimiser.epochs=30",
+        "--judge ",
     ):
         assert words in bundle.card
 
@@ -63,6 +67,36 @@ def test_a_card_shows_intervals_and_labels_of_the_first_judgement(recipe: Path) 
     assert "| blue | 4 | 25.0 |" in text
     assert "It took 0.50 hours" in text
     assert "Nobody has written down its limits yet." in text
+
+
+def test_the_command_of_a_card_can_be_typed_elsewhere_and_names_no_folder_of_this_machine(
+    recipe: Path, tmp_path: Path
+) -> None:
+    whole = load_recipe(recipe, {"data.root": str(tmp_path)})
+    overrides = {"data.root": str(tmp_path), "optimiser.epochs": 3, "bundle.title": "It's small"}
+    sets = [tmp_path / "sets" / "val.json", tmp_path.parent / "elsewhere.json", Path("../near.json")]
+    words = shlex.split(command_of(recipe, whole, overrides, sets))
+    assert words[:3] == ["sightline", "train", recipe.name]
+    assert words[3:7] == ["--change", "optimiser.epochs=3", "--change", 'bundle.title="It\'s small"']
+    assert words[7::2] == ["--judge"] * 3
+    assert words[8::2] == ["sets/val.json", "elsewhere.json", "../near.json"]
+
+
+def test_the_command_of_a_shipped_recipe_keeps_its_way_to_the_data(tmp_path: Path) -> None:
+    plan = load_recipe(Path("everyday"))
+    inside = (Path(plan.data.root) / "set.json").absolute()
+    changes = {"data.train": [{"pictures": "a.npz", "first": 4}], "augment.flip": True}
+    told = shlex.split(command_of(Path("everyday"), plan, changes, [inside]))
+    assert told[:3] == ["sightline", "train", "everyday"]
+    assert told[-1] == "../shared/set.json"
+    for word, (key, value) in zip(told[4::2], changes.items(), strict=False):
+        assert tomllib.loads(word) == _nested(key, value)
+
+
+def _nested(key: str, value: object) -> object:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
 
 
 def test_the_machine_is_described_without_its_name(tmp_path: Path) -> None:

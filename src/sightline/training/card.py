@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,10 +43,12 @@ def write_card(
     log: Sequence[Mapping[str, Any]],
     judged: Sequence[Judgement],
     *,
+    command: str = "",
     measured: str = "",
 ) -> str:
     """Markdown. Every figure in it was measured; nothing is said that is not known.
 
+    ``command`` is what made the model, see `command_of`; without it the shipped recipe of this name did.
     ``measured`` stands in for the figures of ``judged`` where a task is judged in another way.
     """
     parts = (
@@ -53,12 +56,29 @@ def write_card(
         manifest.description or f"A model for the task {manifest.task!r}.",
         _what(plan, manifest),
         "## Data\n\n" + _list(plan.bundle.data, "The recipe does not describe its data."),
-        "## Training\n\n" + _training(plan, manifest, log),
+        "## Training\n\n" + _training(plan, manifest, log, command),
         "## Measured\n\n" + (measured or _measured(judged)),
         *_notes(plan),
         "## Limits\n\n" + _list(plan.bundle.limits, "Nobody has written down its limits yet."),
     )
     return "\n\n".join(parts) + "\n"
+
+
+def command_of(
+    recipe: Path, plan: Recipe, overrides: Mapping[str, Any] | None = None, sets: Sequence[Path] = ()
+) -> str:
+    """The command that makes the model and measures it, as somebody else can type it.
+
+    A card tells nobody how the folders of this machine are called: of a whole path only what lies inside the
+    recipe's data folder is told, else the last name, and where that folder lay is left out.
+    """
+    words = ["sightline", "train", _place(recipe, plan)]
+    for key, value in (overrides or {}).items():
+        if key != "data.root":
+            words += ["--change", f"{key}={_toml(value, plan)}"]
+    for path in sets:
+        words += ["--judge", _place(path, plan)]
+    return shlex.join(words)
 
 
 def metrics_of(reports: Sequence[Report]) -> dict[str, Any]:
@@ -111,13 +131,34 @@ def _what(plan: Recipe, manifest: Manifest) -> str:
     )
 
 
-def _training(plan: Recipe, manifest: Manifest, log: Sequence[Mapping[str, Any]]) -> str:
-    options, name = plan.optimiser, manifest.name
+def _place(path: Path, plan: Recipe) -> str:
+    if not path.is_absolute():
+        return str(path)
+    root = Path(plan.data.root)
+    if not path.resolve().is_relative_to(root.resolve()):
+        return path.name
+    inside = path.resolve().relative_to(root.resolve())
+    return str(inside if root.is_absolute() else root / inside)
+
+
+def _toml(value: Any, plan: Recipe) -> str:
+    """A value as ``--change`` reads it."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key} = {_toml(item, plan)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(item, plan) for item in value) + "]"
+    if isinstance(value, str):
+        return json.dumps(_place(Path(value), plan) if value.startswith("/") else value, ensure_ascii=False)
+    return json.dumps(value)
+
+
+def _training(plan: Recipe, manifest: Manifest, log: Sequence[Mapping[str, Any]], command: str) -> str:
+    options = plan.optimiser
     hours = sum(float(record["seconds"]) for record in log) / 3600
     unit = " of each tensor's size" if options.relative else ""
     epochs = f"{options.stop} of {options.epochs}" if options.stop else f"{options.epochs}"
     lines = [
-        f"Command: `sightline train {name}` (recipe `training/recipes/{name}.toml`, seed {plan.seed}).",
+        f"Command: `{command or f'sightline train {manifest.name}'}` (seed {plan.seed}).",
         f"{epochs} epochs, batches of {options.batch}, peak rate {options.rate:g}{unit}, cosine.",
         f"Optimiser: {_OPTIMISERS[options.kind]}.",
         f"Weights averaged over time ({options.average:g}).",

@@ -12,7 +12,7 @@ from sightline.errors import ModelRefused, NotFound
 from sightline.manifest import Manifest
 from sightline.registry import CARD_FILE, MANIFEST_FILE, MODEL_FILE
 from sightline.training.averaging import blend
-from sightline.training.card import read_log, write_card
+from sightline.training.card import command_of, read_log, write_card
 from sightline.training.graph import Parity, export_graph, prove
 from sightline.training.halving import halve
 from sightline.training.recipe import Recipe, load_recipe
@@ -45,7 +45,8 @@ def export(
     labels = subject_of(plan).labels(plan)
     parity = write_graph(plan, finished(plan, out, labels), folder)
     manifest = manifest_of(plan, labels, dict(metrics or {}))
-    seal(folder, manifest, card or write_card(plan, manifest, read_log(out), ()))
+    command = command_of(recipe, plan, overrides)
+    seal(folder, manifest, card or write_card(plan, manifest, read_log(out), (), command=command))
     return parity
 
 

@@ -16,7 +16,7 @@ from sightline.manifest import Manifest
 from sightline.registry import MODEL_FILE, Registry, read_bundle
 from sightline.serving.road import Road
 from sightline.settings import load_settings
-from sightline.training.card import Judgement, metrics_of, read_log, write_card
+from sightline.training.card import Judgement, command_of, metrics_of, read_log, write_card
 from sightline.training.export import as_served, export, manifest_of, seal, write_graph
 from sightline.training.recipe import Recipe, load_recipe
 from sightline.training.subjects import subject_of
@@ -59,7 +59,8 @@ def release(
         ]
     ours = [item.report for item in judged if item.model == manifest.name]
     complete = manifest.model_copy(update={"metrics": metrics_of(ours)})
-    seal(folder, complete, write_card(plan, complete, read_log(out), judged))
+    command = command_of(recipe, plan, overrides, sets)
+    seal(folder, complete, write_card(plan, complete, read_log(out), judged, command=command))
     return judged
 
 
