@@ -134,6 +134,26 @@ def _function(model: Any) -> None:
     model.functions.append(function)
 
 
+def _default(*attributes: onnx.AttributeProto) -> Callable[[Any], None]:
+    """A function whose attributes have these defaults: nothing of them stands in a node."""
+
+    def change(model: Any) -> None:
+        nodes = [helper.make_node("Relu", ["a"], ["b"])]
+        function = helper.make_function("mine", "f", ["a"], ["b"], nodes, [helper.make_opsetid("", 17)])
+        function.attribute_proto.extend(attributes)
+        model.functions.append(function)
+
+    return change
+
+
+def _outside(name: str) -> TensorProto:
+    return TensorProto(name=name, data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
+
+
+def _graph_with(*nodes: Any, weights: Any = ()) -> onnx.GraphProto:
+    return helper.make_graph(list(nodes), "inner", [], [], list(weights))
+
+
 def _set(**fields: Any) -> Callable[[Any], None]:
     def change(model: Any) -> None:
         for name, value in fields.items():
@@ -172,6 +192,22 @@ HOSTILE: dict[str, tuple[Callable[[Any], None], str]] = {
     "a custom operator": (_op("Boom", "evil.ops"), "custom operator"),
     "a python operator": (_op("PyOp", "ai.onnx.contrib"), "custom operator"),
     "a custom operator in a function": (_function, "custom operator"),
+    "a default outside": (_default(helper.make_attribute("t", _outside("t"))), "another file"),
+    "defaults outside": (_default(helper.make_attribute("t", [_outside("t")])), "another file"),
+    "a default graph with a weight outside": (
+        _default(helper.make_attribute("g", _graph_with(weights=[_outside("w")]))),
+        "another file",
+    ),
+    "a default graph with a custom operator": (
+        _default(helper.make_attribute("g", _graph_with(helper.make_node("Boom", [], [], domain="evil")))),
+        "custom operator",
+    ),
+    "a default of 2^40 values": (
+        _default(
+            helper.make_attribute("t", TensorProto(name="t", data_type=TensorProto.FLOAT, dims=[1 << 40]))
+        ),
+        "values",
+    ),
     "an unknown operator": (_op("Boom", ""), "breaks the rules"),
     "no graph": (lambda model: model.ClearField("graph"), "no graph"),
     "no operators": (lambda model: model.graph.ClearField("node"), "no graph"),
