@@ -194,8 +194,9 @@ export function listJobs({ limit = 30, before, state, signal } = {}) {
 }
 
 /** What became of the pictures of a job above the index `after`: {results, next, total}. */
-export function jobResults(id, { after = -1, limit = 100, failed = false, signal } = {}) {
-  const query = new URLSearchParams({ brief: "true", after, limit });
+export function jobResults(id, { after = -1, limit = 100, failed = false, whole = false, signal } = {}) {
+  const query = new URLSearchParams({ after, limit });
+  if (!whole) query.set("brief", "true");
   if (failed) query.set("failed", "true");
   return call(`${jobPath(id)}/results?${query}`, { signal, cache: "no-store" });
 }
@@ -210,17 +211,23 @@ export function submitJob(wish, key) {
 }
 
 /** Sends files for a job that is submitted after them; `onProgress` hears the bytes that have left. */
-export function uploadFiles(form, { onProgress, signal } = {}) {
+export const uploadFiles = (form, options = {}) => sendForm("/api/v1/uploads", form, options);
+
+/** Submits a job as a form with its one file; the same `key` again is the same job. */
+export const submitForm = (form, key, options = {}) => sendForm("/api/v1/jobs", form, { ...options, key });
+
+function sendForm(path, form, { key, onProgress, signal }) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
-    request.open("POST", "/api/v1/uploads");
+    request.open("POST", path);
     request.setRequestHeader("Accept", "application/json");
+    if (key) request.setRequestHeader("Idempotency-Key", key);
     request.upload.onprogress = (event) => onProgress?.(event.loaded);
     request.onerror = () => reject(networkProblem());
     request.onabort = () => reject(new DOMException("Stopped.", "AbortError"));
     request.onload = () => {
       report(true);
-      if (request.status === 201) resolve(JSON.parse(request.responseText));
+      if (request.status === 201 || request.status === 202) resolve(JSON.parse(request.responseText));
       else reject(toProblem(request.status, request.responseText, request.getResponseHeader("X-Request-Id")));
     };
     signal?.addEventListener("abort", () => request.abort());

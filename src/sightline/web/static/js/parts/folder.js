@@ -8,6 +8,8 @@ const ORDER = new Intl.Collator(undefined, { numeric: true });
 
 export const isZip = (file) => /\.zip$/i.test(file.name) || file.type === "application/zip";
 
+export const isVideo = (file) => file.type.startsWith("video/") || /\.(3gp|avi|flv|m2ts|m4v|mkv|mov|mp4|mpe?g|webm|wmv)$/i.test(file.name);
+
 /** The files of a folder dialog, or of any list: pictures, and how many were left out. */
 export function picturesOf(files) {
   const kept = files.filter((file) => PICTURE.test(file.name) && !file.name.startsWith("."));

@@ -32,7 +32,7 @@ const picker = h("input", {
   id: "picker",
   multiple: true,
   hidden: true,
-  accept: "image/*,.tif,.tiff,.avif,.zip",
+  accept: "image/*,video/*,.tif,.tiff,.avif,.zip,.mkv",
   "aria-label": t("look.choose"),
 });
 picker.addEventListener("change", () => {

@@ -1,8 +1,11 @@
-/** What a job of another kind than pictures has made: its files, a film to watch, its numbers. */
+/** What a job of another kind than pictures has made: figures, a model, files, a film to watch. */
 
 import { jobPath } from "../api.js";
 import { h, icon } from "../dom.js";
 import { bytes, t } from "../strings.js";
+import { evaluationReport, importReport, trainReport } from "./job-report.js";
+
+const REPORTS = { evaluate: evaluationReport, import: importReport, train: trainReport, video: filmReport };
 
 let shown = { key: "", nodes: [] };
 
@@ -16,8 +19,22 @@ export function jobResult(job) {
 function build(job) {
   const files = Array.isArray(job.result.files) ? job.result.files : [];
   const film = files.find((file) => file.media_type === "video/webm");
-  const parts = [film && h("video", { class: "job-film", src: address(job, film), controls: true, preload: "metadata", "aria-label": film.name }), facts(job.result), files.length > 0 && downloads(job, files)].filter(Boolean);
+  const told = REPORTS[job.kind]?.(job.result) ?? [facts(job.result)];
+  const parts = [film && h("video", { class: "job-film", src: address(job, film), controls: true, preload: "metadata", "aria-label": film.name }), ...told, files.length > 0 && downloads(job, files)].filter(Boolean);
   return parts.length ? [h("section", { class: "job-panel card", "aria-label": t("jobs.result") }, h("h2", {}, t("jobs.result")), parts)] : [];
+}
+
+/** How many distinct objects there were, and how long the film is. */
+function filmReport({ counts = {}, verdicts = {}, frames, seconds, fps, width, height }) {
+  const number = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 1 });
+  const list = (table) => Object.entries(table).sort((a, b) => b[1] - a[1]);
+  const told = (title, rows) => rows.length > 0 && [h("h3", {}, title), h("dl", { class: "model-facts" }, rows.map(([name, count]) => h("div", {}, h("dt", { class: "small soft" }, name), h("dd", { class: "numbers" }, number.format(count)))))];
+  return [
+    told(t("film.counts"), list(counts)),
+    told(t("film.verdicts"), list(verdicts)),
+    !list(counts).length && !list(verdicts).length && h("p", {}, t("film.nothing")),
+    h("p", { class: "small soft" }, t("film.facts", { n: frames, seconds: number.format(seconds), fps: number.format(fps), width: String(width), height: String(height) })),
+  ].flat().filter(Boolean);
 }
 
 const address = (job, file) => `${jobPath(job.id)}/files/${encodeURIComponent(file.name)}`;

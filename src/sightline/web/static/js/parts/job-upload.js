@@ -3,7 +3,7 @@
  * submitted under one key. It outlives the place where it began; the page asks before it is closed.
  */
 
-import { connection, submitJob, uploadFiles } from "../api.js";
+import { connection, submitForm, submitJob, uploadFiles } from "../api.js";
 import { announce, h, icon } from "../dom.js";
 import { bytes, duration, percent, t } from "../strings.js";
 import { isZip, pathOf } from "./folder.js";
@@ -26,8 +26,9 @@ addEventListener("beforeunload", (event) => {
 });
 
 /**
- * @param {File[]} files pictures, or one zip
- * @param {{options: object, leftOut?: number, onjob: (job: object) => void}} wish
+ * @param {File[]} files pictures, or one zip; or the one file of a `form`
+ * @param {{options: object, leftOut?: number, form?: {field: string, fields: object}, onjob: (job: object) => void}} wish
+ *   `form`: the file goes with the submission, under this name and beside these fields
  * @returns {HTMLElement}
  */
 export function startJob(files, wish) {
@@ -38,8 +39,9 @@ export function startJob(files, wish) {
 }
 
 class Upload {
-  constructor(files, { options, leftOut = 0, onjob }) {
+  constructor(files, { options, leftOut = 0, form = null, onjob }) {
     this.files = files;
+    this.form = form;
     this.options = options;
     this.onjob = onjob;
     this.leftOut = leftOut;
@@ -66,9 +68,7 @@ class Upload {
     this.again.hidden = true;
     this.trouble.replaceChildren();
     try {
-      this.inputs ??= await this.#send();
-      this.words.textContent = t("jobs.upload.submit");
-      const job = await this.#patiently(() => submitJob({ kind: "predict", inputs: this.inputs, options: this.options }, this.key));
+      const job = this.form ? await this.#whole() : await this.#portions();
       this.sending = false;
       if (current === this) current = null;
       this.root.remove();
@@ -82,6 +82,27 @@ class Upload {
     }
   }
 
+  async #portions() {
+    this.inputs ??= await this.#send();
+    this.words.textContent = t("jobs.upload.submit");
+    return this.#patiently(() => submitJob({ kind: "predict", inputs: this.inputs, options: this.options }, this.key));
+  }
+
+  /** One file in one request with the submission. */
+  #whole() {
+    const mine = Symbol("whole");
+    return this.#patiently(() => {
+      const form = new FormData();
+      for (const [name, value] of Object.entries(this.form.fields)) form.append(name, value);
+      form.append(this.form.field, this.files[0], this.files[0].name);
+      const onProgress = (sent) => {
+        this.flying.set(mine, Math.min(sent, this.total));
+        this.#tell();
+      };
+      return submitForm(form, this.key, { onProgress, signal: this.control.signal }).finally(() => this.flying.delete(mine));
+    });
+  }
+
   #build() {
     this.meter = h("progress", { class: "work-meter", max: "1", value: "0", "aria-label": t("jobs.upload.meter") });
     this.words = h("p", { class: "small soft numbers" }, t("jobs.upload.begin"));
@@ -89,7 +110,7 @@ class Upload {
     this.left = h("p", { class: "small soft" });
     this.again = h("button", { class: "button main-action", type: "button", hidden: true, onclick: () => this.go() }, t("work.again"));
     const zip = this.files.length === 1 && isZip(this.files[0]);
-    const title = zip ? this.files[0].name : t("look.batch", { n: this.files.length });
+    const title = zip || this.form ? this.files[0].name : t("look.batch", { n: this.files.length });
     this.root = h(
       "section",
       { class: "job-upload card", "aria-labelledby": "upload-title" },

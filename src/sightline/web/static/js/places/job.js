@@ -4,6 +4,7 @@ import { endJob, getJob, jobPath, jobResults, retryJob } from "../api.js";
 import { announce, h, icon } from "../dom.js";
 import { follow } from "../parts/job-feed.js";
 import { JobGrid } from "../parts/job-grid.js";
+import { epochList } from "../parts/job-report.js";
 import { jobResult } from "../parts/job-result.js";
 import { ENDED, jobMeter, progressWords, stateChip, titleOfJob } from "../parts/job-words.js";
 import { menu } from "../parts/menu.js";
@@ -45,9 +46,11 @@ function build(root, first, signal) {
   const meter = jobMeter();
   const when = h("p", { class: "small soft" });
   const hint = h("p", { class: "small soft", hidden: true }, t("jobs.still"));
+  const again = h("p", { class: "small soft", hidden: true }, t("film.again"));
   const trouble = h("div", { class: "job-trouble" });
   const why = h("div", { class: "job-why-room" });
   const actions = h("div", { class: "result-actions" });
+  const epochs = epochList(first.id, signal);
   const outcome = h("div", { class: "job-outcome" });
   const grid = new JobGrid(first.id, signal);
   const failures = failedList(first.id, signal);
@@ -62,6 +65,7 @@ function build(root, first, signal) {
     words.textContent = progressWords(job) || t(job.state === "queued" ? "jobs.waiting" : "jobs.reading");
     meter.follow(job);
     when.replaceChildren(...times(job));
+    again.hidden = !(job.kind === "video" && job.attempt > 1 && !ENDED.has(job.state));
     hint.hidden = !(job.state === "queued" && Date.now() - job.created * 1000 > STILL_WAITING_MS);
     why.replaceChildren(...(job.error && job.state !== "queued" ? [reason(job)] : []));
     const made = jobResult(job);
@@ -124,6 +128,8 @@ function build(root, first, signal) {
         }
       },
       onitems: (items) => {
+        if (job.kind === "train") epochs.load(items.reduce((least, item) => Math.min(least, item.index), Infinity) - 1);
+        if (job.kind !== "predict") return;
         grid.add(items);
         failures.add(items.filter((item) => item.state === "failed"));
       },
@@ -136,14 +142,16 @@ function build(root, first, signal) {
     h("p", { class: "job-back small" }, h("a", { href: "/jobs" }, icon("left"), t("jobs.back"))),
     h("header", { class: "job-head" }, h("div", { class: "job-title" }, title, chip), actions),
     trouble,
-    h("section", { class: "job-panel card", "aria-label": t("jobs.progress") }, words, meter, when, hint, why),
+    h("section", { class: "job-panel card", "aria-label": t("jobs.progress") }, words, meter, when, hint, again, why),
     outcome,
+    epochs.element,
     tabs.element,
     grid.element,
     failures.element,
   );
   update(job);
   grid.draw();
+  if (job.kind === "train") epochs.load();
   if (!ENDED.has(job.state)) listen();
   const clock = setInterval(() => when.replaceChildren(...times(job)), 30_000);
   signal.addEventListener("abort", () => clearInterval(clock));

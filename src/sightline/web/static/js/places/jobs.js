@@ -4,9 +4,10 @@ import { listJobs } from "../api.js";
 import { h, icon } from "../dom.js";
 import { chosenSize } from "../models-data.js";
 import { choose, onPictures } from "../parts/intake.js";
-import { isZip, picturesOf } from "../parts/folder.js";
+import { isVideo, isZip, picturesOf } from "../parts/folder.js";
 import { jobIntake, startJob, uploadInProgress } from "../parts/job-upload.js";
 import { ENDED, jobMeter, progressWords, stateChip, titleOfJob } from "../parts/job-words.js";
+import { otherWork } from "../parts/job-other.js";
 import { modelPicker } from "../parts/model-picker.js";
 import { problemBox } from "../parts/problem.js";
 import { go } from "../router.js";
@@ -33,14 +34,30 @@ export function open(root, { handoff, signal }) {
     const zips = picked.files.filter(isZip);
     if (zips.length && picked.files.length > 1) {
       trouble.replaceChildren(problemBox({ message: t("jobs.zip.alone"), nextStep: t("jobs.zip.alone.next") }));
+    } else if (picked.files.some(isVideo)) {
+      film(picked.files);
     } else if (!picked.files.length) {
       trouble.replaceChildren(problemBox({ message: t("jobs.upload.nothing"), nextStep: t("look.ways.short") }));
     } else {
       const options = { model: model?.name ?? null, size: chosenSize(model) || null };
-      const onjob = (job) => (signal.aborted ? null : go(`/jobs/${job.id}`));
-      sending.replaceChildren(startJob(picked.files, { options, leftOut: picked.leftOut + (folder ? 0 : leftOut), onjob }));
+      sending.replaceChildren(startJob(picked.files, { options, leftOut: picked.leftOut + (folder ? 0 : leftOut), onjob: started }));
     }
   };
+
+  const started = (job) => (signal.aborted ? null : go(`/jobs/${job.id}`));
+  const film = (files) => {
+    if (files.length > 1) {
+      trouble.replaceChildren(problemBox({ message: t("jobs.video.alone"), nextStep: t("jobs.video.alone.next") }));
+      return;
+    }
+    const fields = { ...(model && { model: model.name }), ...(chosenSize(model) && { size: String(chosenSize(model)) }) };
+    sending.replaceChildren(startJob(files, { options: {}, form: { field: "video", fields }, onjob: started }));
+  };
+  const other = otherWork((files, form) => {
+    trouble.replaceChildren();
+    sending.replaceChildren(startJob(files, { options: {}, form, onjob: started }));
+    sending.scrollIntoView({ block: "nearest" });
+  });
 
   const picker = modelPicker((chosen) => {
     model = chosen;
@@ -52,6 +69,7 @@ export function open(root, { handoff, signal }) {
     h("header", { class: "place-head" }, h("h1", { tabindex: "-1" }, t("jobs.title"))),
     jobIntake(choose, (files, folder) => take({ files, folder })),
     picker,
+    other,
     trouble,
     sending,
     list,

@@ -2,7 +2,7 @@
 
 import { h, icon } from "../dom.js";
 import { batch, lastBatch } from "../parts/batch.js";
-import { isZip } from "../parts/folder.js";
+import { isVideo, isZip } from "../parts/folder.js";
 import { choose, onPictures } from "../parts/intake.js";
 import { modelPicker } from "../parts/model-picker.js";
 import { samples } from "../parts/samples.js";
@@ -24,9 +24,9 @@ export function open(root, { handoff, signal }) {
   const list = h("div", { class: "batch-room" }, lastBatch());
 
   function take({ files = [], address, model: asked }) {
-    if (address || (files.length === 1 && !isZip(files[0]))) {
+    if (address || (files.length === 1 && !isZip(files[0]) && !isVideo(files[0]))) {
       working(root, { file: files[0], address, model: asked ?? model, signal, back: show });
-    } else if (files.length > JOB_FROM || files.some(isZip)) {
+    } else if (files.length > JOB_FROM || files.some(isZip) || files.some(isVideo)) {
       go("/jobs", { handoff: { files } });
     } else if (files.length) {
       list.replaceChildren(batch(files, model));
