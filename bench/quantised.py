@@ -1,10 +1,12 @@
 """Float and int8 side by side: accuracy with intervals, pictures a second and latency, in both engines.
 
-    python -m bench.quantised MODEL DATA [--first N] [--rounds N] [--seconds S]
+    python -m bench.quantised MODEL DATA [--first N] [--rounds N] [--seconds S] [--only accuracy|speed]
 
 MODEL has an int8 file (`sightline models quantize MODEL PICTURES... --judge DATA`); DATA is labelled
 pictures, as `sightline evaluate` reads them. Everything takes the served road, from bytes to answer.
-The speeds of all rows are measured in turns, in rounds of one run, so that a neighbour disturbs all alike.
+The speeds of all rows are measured in turns, in rounds of one run, so that a neighbour disturbs all alike;
+the factor is the median over the rounds of the ratio to the first row. "CPU ms" is what the engine's process
+spends on a picture while all callers are busy: neighbours hardly disturb it.
 """
 
 import argparse
@@ -44,6 +46,8 @@ class Row:
     """Pictures a second with as many callers as the road serves at once, by round."""
     latencies_ms: list[float] = field(default_factory=list)
     """Median of one caller alone, by round."""
+    cpu_ms: list[float] = field(default_factory=list)
+    """Processor time of this process for a picture, all callers busy, by round."""
 
 
 def main() -> None:
@@ -67,11 +71,16 @@ def main() -> None:
                 continue
             road = stack.enter_context(Road.open(replace(base, engine=engine, precision=precision)))
             rows.append(Row(engine, precision, road, _mb(bundle, precision)))
-            _judge(rows[-1], bundle, asked.data, Rules(first=asked.first))
-        for _ in range(asked.rounds):
+            _check(rows[-1], bundle)
+            if asked.only != "speed":
+                _judge(rows[-1], bundle, asked.data, Rules(first=asked.first))
+        for _ in range(asked.rounds if asked.only != "accuracy" else 0):
             for row in rows:
                 _time(row, bundle.reference, pictures, asked.seconds)
     print(table(bundle, rows, asked.data, asked.first))
+    for engine in ENGINES:
+        if engine not in variant.engines:
+            print(f"\nInt8 on {engine} is left out: it does not compute this file as ONNX Runtime does.")
 
 
 def _arguments() -> argparse.Namespace:
@@ -81,6 +90,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--first", type=int, default=0, help="judge on so many pictures only")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement of a round")
+    parser.add_argument("--only", choices=("accuracy", "speed"), default="")
     return parser.parse_args()
 
 
@@ -88,10 +98,13 @@ def _mb(bundle: Bundle, precision: str) -> float:
     return bundle.weights(precision).stat().st_size / _UNIT
 
 
-def _judge(row: Row, bundle: Bundle, data: Path, rules: Rules) -> None:
+def _check(row: Row, bundle: Bundle) -> None:
     loaded = row.road.pool.get(bundle.reference)
     if loaded.engine.info.precision != row.precision:
         raise SystemExit(f"{row.engine} runs {loaded.engine.info.precision}, not {row.precision}.")
+
+
+def _judge(row: Row, bundle: Bundle, data: Path, rules: Rules) -> None:
     report = evaluate(row.road, bundle.reference, data, rules=rules)
     row.figures = {name: str(report.figures[name]) for name in MAIN if name in report.figures}
 
@@ -105,13 +118,14 @@ def _time(row: Row, model: str, pictures: Sequence[bytes], seconds: float) -> No
     def work() -> None:
         counts.append(sum(1 for _ in _answers(row.road, model, pictures, until)))
 
-    began = time.perf_counter()
+    began, spent = time.perf_counter(), time.process_time()
     callers = [threading.Thread(target=work) for _ in range(row.road.width)]
     for caller in callers:
         caller.start()
     for caller in callers:
         caller.join()
     row.rates.append(sum(counts) / (time.perf_counter() - began))
+    row.cpu_ms.append(1e3 * (time.process_time() - spent) / max(1, sum(counts)))
 
 
 def _answers(road: Road, model: str, pictures: Sequence[bytes], until: float) -> Iterator[float]:
@@ -127,7 +141,8 @@ def _answers(road: Road, model: str, pictures: Sequence[bytes], until: float) ->
 def table(bundle: Bundle, rows: Sequence[Row], data: Path, first: int) -> str:
     """Markdown; accuracy in percent with 95 % intervals, speeds as medians over the rounds."""
     names = list(rows[0].figures)
-    head = ["engine", "precision", "MB", *(f"{name} %" for name in names), "pictures/s", "one alone, ms"]
+    timed = ["pictures/s", "factor", "one alone, ms", "factor", "CPU ms"] if rows[0].rates else []
+    head = ["engine", "precision", "MB", *(f"{name} %" for name in names), *timed]
     lines = [
         f"{bundle.reference} on {data.name}{f', {first} pictures' if first else ''}",
         "",
@@ -135,10 +150,23 @@ def table(bundle: Bundle, rows: Sequence[Row], data: Path, first: int) -> str:
         "|---|---|" + "---:|" * (len(head) - 2),
     ]
     for row in rows:
-        speed = [f"{statistics.median(row.rates):.1f}", f"{statistics.median(row.latencies_ms):.1f}"]
+        speed = _speed(row, rows[0]) if timed else []
         cells = [row.engine, row.precision, f"{row.mb:.2f}", *(row.figures[name] for name in names), *speed]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _speed(row: Row, first: Row) -> list[str]:
+    """Medians over the rounds; higher factors are faster in both."""
+    rates = [mine / other for mine, other in zip(row.rates, first.rates, strict=True)]
+    waits = [other / mine for mine, other in zip(row.latencies_ms, first.latencies_ms, strict=True)]
+    return [
+        f"{statistics.median(row.rates):.1f}",
+        f"{statistics.median(rates):.2f}",
+        f"{statistics.median(row.latencies_ms):.1f}",
+        f"{statistics.median(waits):.2f}",
+        f"{statistics.median(row.cpu_ms):.1f}",
+    ]
 
 
 if __name__ == "__main__":
