@@ -29,7 +29,7 @@ _START = (
 )
 
 
-_START_S = 90.0
+_START_S = 180.0
 """Longest time until a server is ready on a machine that starts several."""
 _ANYONE = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 _ANYONE.check_hostname = False
