@@ -14,7 +14,7 @@ from tests.runtime.graphs import LABELS, SIDE, colour_classifier, manifest
 from sightline.cli.main import cli
 from sightline.errors import BadOption
 from sightline.evaluation.report import Figure, Report
-from sightline.evaluation.variant import lost
+from sightline.evaluation.variant import lost, may_run
 from sightline.registry import INT8_FILE, Registry, file_sha256
 from sightline.serving.road import Road
 from sightline.settings import Settings, load_settings
@@ -67,7 +67,10 @@ def test_the_int8_file_becomes_part_of_a_new_version_and_runs_when_asked_for(set
     assert variant.loses == 0
     assert variant.metrics["top1"]["value"] == variant.metrics["float"]["top1"]["value"] == 1
     assert "judged, 12 pictures" in variant.judged_on
-    assert "| top1 | 100.0 [100.0, 100.0] | 100.0 [100.0, 100.0] |" in new.card
+    assert variant.engines == ("onnxruntime", "openvino")
+    assert variant.metrics["openvino"]["top1"]["value"] == 1
+    assert "| figure, % | float | int8 | int8, OpenVINO |" in new.card
+    assert "| top1 | 100.0 [100.0, 100.0] | 100.0 [100.0, 100.0] | 100.0 [100.0, 100.0] |" in new.card
     for precision, runs in (("auto", "fp32"), ("fp32", "fp32"), ("int8", "int8")):
         with Road.open(replace(settings, precision=precision)) as road:
             result = road.predict(picture(1, 7), model="colour")
@@ -98,11 +101,19 @@ def test_options_that_do_not_go_together_are_refused(settings: Settings, tmp_pat
     assert "need --judge" in quantize(settings, "--out", tmp_path / "out")
 
 
-def test_the_figure_that_loses_most_counts() -> None:
-    def report(box: float, mask: float) -> Report:
-        figures = {"AP": Figure(box), "mask_AP": Figure(mask), "AP50": Figure(0.1)}
-        return Report(ModelRef("m", "1", ""), "segment", "set", 1, figures)
+def report(box: float, mask: float) -> Report:
+    figures = {"AP": Figure(box), "mask_AP": Figure(mask), "AP50": Figure(0.1)}
+    return Report(ModelRef("m", "1", ""), "segment", "set", 1, figures)
 
+
+@pytest.mark.parametrize(
+    ("mask", "engines"), [(0.396, ("onnxruntime", "openvino")), (0.394, ("onnxruntime",))]
+)
+def test_an_engine_that_loses_more_with_the_file_may_not_run_it(mask: float, engines: tuple[str]) -> None:
+    assert may_run(report(0.5, 0.4), {"openvino": report(0.52, mask)}) == engines
+
+
+def test_the_figure_that_loses_most_counts() -> None:
     assert lost(report(0.5, 0.4), report(0.51, 0.37)) == pytest.approx(3)
     assert lost(report(0.5, 0.4), report(0.52, 0.41)) == pytest.approx(-1)
     with pytest.raises(BadOption, match="none of the figures"):

@@ -8,7 +8,7 @@ before has exactly what was there.
 
 import hashlib
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from sightline.errors import BadOption
 from sightline.evaluation.data import open_dataset
 from sightline.evaluation.evaluate import Rules, evaluate
 from sightline.evaluation.report import Report
-from sightline.manifest import Manifest, Variant
+from sightline.manifest import LOSS_MAX, Manifest, Variant
 from sightline.registry import CARD_FILE, INT8_FILE, MANIFEST_FILE, MODEL_FILE, Bundle, Registry, file_sha256
+from sightline.runtime.engine import EngineName
 from sightline.runtime.quantize import Quantised, quantize
 from sightline.serving.importer import free_version, import_model
 from sightline.serving.quantizing import calibration
@@ -83,7 +84,8 @@ def make_variant(
         reference: ``name`` or ``name@version``.
         pictures: To calibrate with; none of them may be among the labelled ones.
         exam: The labelled pictures.
-        settings: Where models live; both files are judged with ONNX Runtime.
+        settings: Where models live. Both files are judged with ONNX Runtime; another engine that computes the
+            int8 file alike is judged too, and may run it only if it loses as little.
         out: Only write the bundle to this folder, under the version that it has.
         tell: Told what is going on.
 
@@ -105,6 +107,7 @@ def make_variant(
         folder.mkdir(parents=True, exist_ok=True)
         trial = _Trial(source, exam, settings, Path(place) / "data", tell)
         made = quantize(source.model_path, folder / INT8_FILE, tensors, source.manifest, tell, trial.loses)
+        trial.elsewhere(folder / INT8_FILE, made.engines)
         variant = _variant(folder, made, len(tensors), trial)
         version = source.version if out else free_version(registry, source.name, source.version)
         _write(folder, source, variant, version)
@@ -113,7 +116,7 @@ def make_variant(
 
 
 class _Trial:
-    """Judges quantised files beside the float one: the same pictures, engine, run and rules."""
+    """Judges quantised files beside the float one: the same pictures, run and rules."""
 
     def __init__(
         self,
@@ -124,9 +127,10 @@ class _Trial:
         tell: Callable[[str], None],
     ) -> None:
         self._source, self._exam, self._tell = source, exam, tell
-        self._settings = replace(settings, data_dir=str(place), engine="onnxruntime")
+        self._settings = replace(settings, data_dir=str(place), precision="fp32")
         self.float: Report | None = None
         self.int8: Report | None = None
+        self.others: dict[EngineName, Report] = {}
 
     def loses(self, path: Path) -> float:
         """Points that the file loses against the float one; the worst of the main figures."""
@@ -137,7 +141,14 @@ class _Trial:
         self.int8 = self._judge(path, "int8")
         return lost(self.float, self.int8)
 
-    def _judge(self, graph: Path, version: str) -> Report:
+    def elsewhere(self, path: Path, engines: Iterable[EngineName]) -> None:
+        """Judge the file in the engines besides ONNX Runtime: each rounds at other places."""
+        for engine in engines:
+            if engine != "onnxruntime":
+                self._tell(f"Judging the int8 file with {_TITLES[engine]}")
+                self.others[engine] = self._judge(path, f"int8.{engine}", engine)
+
+    def _judge(self, graph: Path, version: str, engine: EngineName = "onnxruntime") -> Report:
         """As a model of its own, so that nothing but the file differs."""
         home = Path(self._settings.data_dir) / "models" / _NEW / version
         manifest = self._source.manifest.model_copy(
@@ -152,7 +163,7 @@ class _Trial:
         home.mkdir(parents=True, exist_ok=True)
         (home / MODEL_FILE).write_bytes(graph.read_bytes())
         (home / MANIFEST_FILE).write_text(manifest.model_dump_json(), "utf-8")
-        with Road.open(self._settings) as road:
+        with Road.open(replace(self._settings, engine=engine)) as road:
             road.pool.get(f"{_NEW}@{version}")
             return evaluate(road, f"{_NEW}@{version}", self._exam.data, rules=self._exam.rules)
 
@@ -172,6 +183,11 @@ def lost(before: Report, after: Report) -> float:
     return _POINTS * max(before.figures[name].value - after.figures[name].value for name in names)
 
 
+def may_run(before: Report, others: Mapping[EngineName, Report]) -> tuple[EngineName, ...]:
+    """ONNX Runtime, and of the other engines those in which the file loses as little against ``before``."""
+    return ("onnxruntime", *(name for name, report in others.items() if lost(before, report) <= LOSS_MAX))
+
+
 def figures(report: Report) -> dict[str, Any]:
     """The main figures as the manifest keeps them: value and interval, in shares."""
     kept = {name: report.figures[name] for name in MAIN if name in report.figures}
@@ -189,12 +205,13 @@ def _variant(folder: Path, made: Quantised, pictures: int, trial: _Trial) -> Var
     path = folder / INT8_FILE
     assert trial.float is not None  # the last attempt was judged, or quantize had raised
     assert trial.int8 is not None
+    others = {name: figures(report) for name, report in trial.others.items()}
     return Variant(
         sha256=file_sha256(path),
         bytes=path.stat().st_size,
         loses=round(made.chosen.loses or 0.0, 3),
-        metrics=figures(trial.int8) | {"float": figures(trial.float)},
-        engines=made.engines,
+        metrics=figures(trial.int8) | {"float": figures(trial.float)} | others,
+        engines=may_run(trial.float, trial.others),
         calibration=f"{pictures} pictures, {made.calibration}; {made.chosen.title}",
         judged_on=f"{trial.int8.dataset}, {trial.int8.pictures} pictures, ONNX Runtime",
     )
@@ -210,19 +227,30 @@ def _write(folder: Path, source: Bundle, variant: Variant, version: str) -> None
 def _card(card: str, variant: Variant) -> str:
     """The model's card with a section about the int8 file, in place of an older one."""
     main, rest = variant.metrics, variant.metrics["float"]
-    rows = [f"| {name} | {_told(rest[name])} | {_told(main[name])} |" for name in rest]
+    others = [name for name in _TITLES if name in main]
+    rows = [
+        " | ".join(
+            [f"| {name}", _told(rest[name]), _told(main[name]), *(_told(main[o][name]) for o in others)]
+        )
+        + " |"
+        for name in rest
+    ]
+    head = ["figure, %", "float", "int8", *(f"int8, {_TITLES[name]}" for name in others)]
     about = (
         f"Made by `sightline models quantize` from the same network: {variant.bytes / 1e6:.2f} MB; "
         f"calibrated with {variant.calibration}. Judged on {variant.judged_on}, both files in one run, "
         f"95 % intervals in brackets; {variant.loses:.2f} points lost where most are. It runs where the "
         "setting `precision` says `int8`, and with `auto` where it is clearly faster on the machine. "
-        f"Engines that compute it rightly: {', '.join(variant.engines)}."
+        f"Engines that may run it: {', '.join(variant.engines)}."
     )
-    section = "\n".join([_HEADING, "", about, "", "| figure, % | float | int8 |", "|---|---|---|", *rows, ""])
+    table = [f"| {' | '.join(head)} |", "|---" * len(head) + "|", *rows]
+    section = "\n".join([_HEADING, "", about, "", *table, ""])
     return f"{card.partition(_HEADING)[0].rstrip()}\n\n{section}".lstrip()
 
 
 _HEADING = "## The int8 file"
+_TITLES: Mapping[EngineName, str] = {"openvino": "OpenVINO"}
+"""Engines that a file is judged with besides ONNX Runtime."""
 
 
 def _told(figure: dict[str, Any]) -> str:

@@ -120,10 +120,13 @@ class Variant(FrozenModel):
         "one run; negative: above. None: not judged.",
     )
     metrics: dict[str, Any] = Field(
-        default_factory=dict, description="Figures of this file, and under `float` those of model.onnx."
+        default_factory=dict,
+        description="Figures of this file with ONNX Runtime, under `float` those of model.onnx, and under "
+        "`openvino` those of this file there, if it was judged there.",
     )
     engines: tuple[Literal["onnxruntime", "openvino"], ...] = Field(
-        default=("onnxruntime",), description="Engines that were seen to compute this file rightly."
+        default=("onnxruntime",),
+        description="Engines that may run this file: they compute it alike and lose as little.",
     )
     calibration: str = Field(default="", description="How it was made, in words.")
     judged_on: str = Field(default="", description="Data set and number of pictures behind `loses`.")
