@@ -111,7 +111,11 @@ def test_an_engine_that_computes_the_int8_file_wrongly_never_runs_it(tmp_path: P
     asked = settings_of(precision="int8", engine="openvino")
     assert [plan.precision for plan in measure.candidates(Plan(), asked, about)] == ["fp32"]
     path = colour_classifier(tmp_path / "m.onnx")
-    assert choose.default(path, about, asked).plan.describe().startswith("openvino fp32")
+    chosen = choose.default(path, about, asked)
+    assert chosen.plan.describe().startswith("openvino fp32")
+    assert "int8 file is left out: openvino was not seen" in chosen.reason
+    assert "int8 file is left out: openvino was not seen" in measure.measure(path, about, asked).reason
+    assert "left out" not in choose.default(path, manifest(), asked).reason
 
 
 def test_the_setting_int8_leaves_models_without_such_a_file_in_float(tmp_path: Path) -> None:

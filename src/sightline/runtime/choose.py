@@ -108,7 +108,15 @@ def default(path: Path, manifest: Manifest, settings: Settings) -> Choice:
         precision = "int8"
     plan = base_plan(path, manifest, settings)
     reason = "Not measured yet." if settings.engine == "auto" else "The setting asks for this engine."
-    return Choice(Plan(**(plan.to_json() | {"engine": engine, "precision": precision})), reason)
+    chosen = Plan(**(plan.to_json() | {"engine": engine, "precision": precision}))
+    return Choice(chosen, reason + left_out(manifest, settings, chosen))
+
+
+def left_out(manifest: Manifest, settings: Settings, plan: Plan) -> str:
+    """Why the int8 file does not run although the settings ask for it; empty if it does or there is none."""
+    if settings.precision != "int8" or plan.precision == "int8" or manifest.variant("int8") is None:
+        return ""
+    return f" The int8 file is left out: {plan.engine} was not seen to do as well with it as onnxruntime."
 
 
 def base_plan(path: Path, manifest: Manifest, settings: Settings) -> Plan:

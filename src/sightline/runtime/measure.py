@@ -59,7 +59,8 @@ def measure(path: Path, manifest: Manifest, settings: Settings) -> Choice:
         again, best = attempt(rows[0].plan), attempt(best.plan)
         rows = [again, *(best if row.plan == best.plan else row for row in rows[1:])]
         best = _better(again, best, ANOTHER_USE)
-    return Choice(best.plan, explain(best, rows), tuple(rows))
+    why = explain(best, rows) + choose.left_out(manifest, settings, best.plan)
+    return Choice(best.plan, why, tuple(rows))
 
 
 def candidates(base: Plan, settings: Settings, manifest: Manifest | None = None) -> list[Plan]:
