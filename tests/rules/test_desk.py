@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.outbound.postbox import postbox
 from tests.rules.receiver import Inbox, receiving
 
 from sightline.errors import BadOption, ConfigError, FetchRefused, NotFound
@@ -40,9 +41,13 @@ def inbox() -> Iterator[Inbox]:
         yield here
 
 
-@pytest.fixture
-def settings(data_settings: Settings, inbox: Inbox) -> Settings:
-    return replace(data_settings, fetch_allow=inbox.allow)
+@pytest.fixture(params=["sqlite", "postgres"])
+def settings(data_settings: Settings, inbox: Inbox, request: pytest.FixtureRequest) -> Settings:
+    """One conformance suite: what rules promise, they promise on each database."""
+    wanted = replace(data_settings, fetch_allow=inbox.allow)
+    if request.param == "sqlite":
+        return wanted
+    return replace(wanted, database=request.getfixturevalue("postgres").database())
 
 
 Opening = Callable[..., RuleDesk]
@@ -55,7 +60,7 @@ def opened(settings: Settings) -> Iterator[Opening]:
 
     def make(waits_s: tuple[float, ...] = (0.01,) * 7) -> RuleDesk:
         file = settings.data_path / FOLDER / DATABASE
-        desks.append(RuleDesk(settings, Database("", file), waits_s=waits_s))
+        desks.append(RuleDesk(settings, Database(settings.database, file), waits_s=waits_s))
         return desks[-1]
 
     yield make
@@ -293,3 +298,37 @@ def test_a_rule_that_is_off_is_refused_with_its_place(
 def test_email_needs_a_server(opened: Opening) -> None:
     with pytest.raises(ConfigError, match="mail_server"):
         opened().add(rule({"kind": "email", "to": "a@example.org"}))
+
+
+def test_two_processes_deliver_each_message_once(opened: Opening, inbox: Inbox) -> None:
+    first, second = opened(), opened()
+    first.add(rule({"kind": "webhook", "url": inbox.url}, quiet_s=0))
+    second.start()
+    for number in range(20):
+        (first, second)[number % 2].seen("door", SEEN, float(number))
+    ended(first, 20)
+    assert len(inbox.messages) == 20
+    assert len({headers["webhook-id"] for headers, _ in inbox.messages}) == 20
+
+
+def test_an_email_is_tried_again_until_the_server_takes_it(settings: Settings, opened: Opening) -> None:
+    with postbox(refuse={"RCPT": b"451 later"}) as box:
+        told = {"mail_server": f"smtp://localhost:{box.port}", "mail_from": "door@example.org"}
+        mailing = replace(settings, **told)  # type: ignore[arg-type]
+        file = settings.data_path / FOLDER / DATABASE
+        desk = RuleDesk(mailing, Database(settings.database, file), waits_s=(0.01, 0.01))
+        try:
+            desk.add(rule({"kind": "email", "to": "jo@example.org"}, name="Somebody"))
+            desk.seen("door", SEEN, 1_700_000_000.0)
+            (one,) = ended(desk)
+            assert (one.state, one.attempts) == ("failed", 3)
+            assert "451 later" in one.answer
+            box.refuse.clear()
+            desk.again(one.id)
+            (one,) = ended(desk)
+            assert (one.state, one.answer) == ("delivered", "taken by the mail server")
+        finally:
+            desk.close()
+    (letter,) = box.letters
+    assert b"Subject: Sightline: person at door (Somebody)" in letter
+    assert b"person scored 0.88." in letter

@@ -45,7 +45,7 @@ def send_mail(to: str, subject: str, text: str, settings: Settings) -> None:
                 _say(line, server, message)
             return
         with smtplib.SMTP(host, port, timeout=_WAIT_S) as line:
-            line.ehlo()
+            line.ehlo_or_helo_if_needed()
             if line.has_extn("starttls"):
                 line.starttls(context=context)
             elif server.password:
@@ -53,9 +53,28 @@ def send_mail(to: str, subject: str, text: str, settings: Settings) -> None:
             _say(line, server, message)
     except (OSError, smtplib.SMTPException, ValueError) as error:
         raise FetchRefused(
-            f"The mail server {host} did not take the message ({type(error).__name__}).",
+            f"The mail server {host} did not take the message: {_why(error)}.",
             next_step="Check mail_server and mail_from, and the address it goes to.",
         ) from error
+
+
+def _why(error: Exception) -> str:
+    """What the server answered, or what went wrong on the way."""
+    match error:
+        case smtplib.SMTPRecipientsRefused():
+            code, words = next(iter(error.recipients.values()))
+        case smtplib.SMTPResponseException():
+            code, told = error.smtp_code, error.smtp_error
+            words = told if isinstance(told, bytes) else told.encode()
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not trusted ({error.verify_message})"
+        case smtplib.SMTPServerDisconnected() if not isinstance(error.__context__, TimeoutError):
+            return "it closed the connection"
+        case TimeoutError() | smtplib.SMTPServerDisconnected():
+            return f"it did not answer within {_WAIT_S:.0f} s"
+        case _:
+            return type(error).__name__
+    return f"{code} {' '.join(words.decode('utf-8', 'replace').split())[:200]}"
 
 
 def _say(line: smtplib.SMTP, server: urllib.parse.SplitResult, message: EmailMessage) -> None:
