@@ -103,6 +103,29 @@ def test_objects_that_the_graph_chose_are_compared_as_objects(
     assert (difference(other, here, segmenter()) == 0) == alike
 
 
+@pytest.mark.parametrize(
+    ("other", "alike"),
+    [
+        (mask_rcnn((5, 1, 0.3)), True),
+        (mask_rcnn((5, 1, 0.2)), True),
+        (mask_rcnn((5, 1, 0.3), (60, 2, 0.23)), True),
+        (mask_rcnn(), False),
+        (mask_rcnn((60, 1, 0.3)), False),
+        (mask_rcnn((5, 1, 0.3), (60, 2, 0.3)), False),
+    ],
+    ids=["same", "weaker", "fainter one more", "none", "elsewhere", "one more"],
+)
+def test_where_nothing_is_sure_the_best_is_compared(other: dict[str, np.ndarray], alike: bool) -> None:
+    """An engine that finds nothing at all agreed with each model that knows nothing in the samples."""
+    here = mask_rcnn((5, 1, 0.3))
+    assert (difference(here, other, segmenter()) == 0) == alike
+    assert (difference(other, here, segmenter()) == 0) == alike
+
+
+def test_what_is_hardly_seen_may_be_missing() -> None:
+    assert difference(mask_rcnn((5, 1, 0.19)), mask_rcnn(), segmenter()) == 0
+
+
 def test_masks_count_only_where_the_model_shows_them() -> None:
     here, half = mask_rcnn((5, 1, 0.9)), mask_rcnn((5, 1, 0.9), shape=0.5)
     assert difference(here, half, segmenter("detect")) == 0

@@ -21,6 +21,9 @@ _CERTAIN = 0.5
 """Objects above this score must be found again."""
 _FAINTER = 0.15
 """By so much weaker they may be where they are found again."""
+_FAINT = 0.2
+_NEAR_BEST = 0.8
+"""Where nothing is certain, objects above this share of the best score count, but none below ``_FAINT``."""
 _MASK_OVERLAP = 0.8
 _TOLERANCE = {"fp32": 2e-3, "bf16": 0.06, "int8": 0.15}
 _SLACK = {"bf16": 0.1, "int8": 0.1}
@@ -83,11 +86,13 @@ def difference(
 ) -> float:
     """How far apart two runs are: infinite if they are read differently, else `distance`.
 
-    Rows that were chosen inside the graph have no fixed places, so of them only what is read counts.
+    Rows that were chosen inside the graph have no fixed places, so of them only what is read counts, and
+    where nothing sure is read, what is read best: else an engine that finds nothing would do.
     """
-    if not read_alike(expected, got, manifest, slack, size):
+    inside = manifest.head.kind in _CHOSEN_INSIDE
+    if not read_alike(expected, got, manifest, slack, size, faint=inside):
         return float("inf")
-    return 0.0 if manifest.head.kind in _CHOSEN_INSIDE else distance(expected, got)
+    return 0.0 if inside else distance(expected, got)
 
 
 def distance(expected: Outputs, got: Outputs) -> float:
@@ -114,35 +119,51 @@ def read_alike(
     manifest: Manifest,
     slack: float = 0.0,
     size: tuple[int, int] | None = None,
+    *,
+    faint: bool = False,
 ) -> bool:
     """Whether the head reads the same: the same best class, and the same sure objects.
 
     Every sure box of either has a box of its label in the other within two pixels, and where there are
     masks, they overlap. ``slack`` allows a box to move by this share of its longer side, if that is more,
-    and its mask twice as much. ``size``: width and height of the canvas; None: the contract's.
+    and its mask twice as much. ``size``: width and height of the canvas; None: the contract's. ``faint``:
+    where nothing is sure, compare the best of what there is.
     """
     side = size or (manifest.input.width, manifest.input.height)
     fit = Fit(1.0, 1.0, 0.0, 0.0, *side, *side)
-    ask = Ask(min_score=min(manifest.thresholds.min_score, _CERTAIN - _FAINTER))
+    least = (_FAINT if faint else _CERTAIN) - _FAINTER
+    ask = Ask(min_score=min(manifest.thresholds.min_score, least))
     try:
         before, after = (heads.read(manifest, outputs, fit, ask) for outputs in (expected, got))
-        return _alike(before, after, slack)
+        return _alike(before, after, slack, _bar(before, after) if faint else _CERTAIN)
     except SightlineError:
         return False
 
 
-def _alike(expected: Seen, got: Seen, slack: float) -> bool:
+def _bar(first: Seen, second: Seen) -> float:
+    """The score above which objects must be in both."""
+    best = max(float(_scores(seen).max(initial=0)) for seen in (first, second))
+    return min(_CERTAIN, max(_FAINT, _NEAR_BEST * best))
+
+
+def _scores(seen: Seen) -> Float32:
+    return seen.detections.score if isinstance(seen, Segments) else seen.score
+
+
+def _alike(expected: Seen, got: Seen, slack: float, bar: float) -> bool:
     if isinstance(expected, Classification) or isinstance(got, Classification):
         return (
             isinstance(expected, Classification) and isinstance(got, Classification) and _top(expected, got)
         )
-    return _found_again(expected, got, slack) and _found_again(got, expected, slack)
+    return _found_again(expected, got, slack, bar) and _found_again(got, expected, slack, bar)
 
 
-def _found_again(first: Detections | Segments, second: Detections | Segments, slack: float) -> bool:
-    """Whether each sure object of the first is in the second too."""
+def _found_again(
+    first: Detections | Segments, second: Detections | Segments, slack: float, bar: float
+) -> bool:
+    """Whether each object of the first above ``bar`` is in the second too."""
     here, there = _boxes(first), _boxes(second)
-    for row in np.flatnonzero(here.score > _CERTAIN):
+    for row in np.flatnonzero(here.score > bar):
         box = here.xyxy[row]
         allowed = max(BOX_PIXELS, slack * float((box[2:] - box[:2]).max()))
         moved = np.abs(there.xyxy - box).max(axis=1, initial=0)
