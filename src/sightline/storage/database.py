@@ -64,6 +64,17 @@ class Database:
         self._engine: Engine | None = None
         self._opening = threading.Lock()
 
+    def load(self) -> None:
+        """Import what opening would, and open nothing.
+
+        Raises:
+            ConfigError: The driver is missing.
+        """
+        if self._url:
+            _postgres(self._url).dispose()
+        else:
+            create_engine("sqlite://").dispose()
+
     @property
     def file(self) -> Path | None:
         """The SQLite file, if it is one."""

@@ -37,6 +37,13 @@ def tasks_of(entry: str) -> "Mapping[str, Task]":
     return table
 
 
+def load(settings: Settings, tasks: str) -> None:
+    """Import what every child needs, and open nothing."""
+    tasks_of(tasks)
+    with Ledger.open(settings) as ledger:
+        ledger.database.load()
+
+
 class Child:
     """Claims, works, finishes, until it is told to stop. Its supervisor hears of each job by one line."""
 
@@ -58,7 +65,7 @@ class Child:
 
     def run(self) -> None:
         """Until SIGTERM."""
-        worked = False
+        worked = True  # as far as we know there is something to do
         while not self._desk.stopping.is_set():
             claimed, self._ahead = self._ahead or self._next(0.0 if worked else _IDLE_S), None
             worked = claimed is not None

@@ -17,9 +17,13 @@ def main() -> None:
     settings = Settings(**order["settings"])
     if order["role"] == "child":
         end_with(order["parent"], signal.SIGKILL)
-        from sightline.worker.child import Child  # noqa: PLC0415 - a supervisor needs none of it
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        from sightline.worker.child import Child, load  # noqa: PLC0415 - a supervisor needs none of it
+        from sightline.worker.keeper import forked  # noqa: PLC0415
 
-        Child(settings, order["tasks"], order["name"], order["line"]).run()
+        load(settings, order["tasks"])
+        if forked(order["orders"], order["line"]):
+            Child(settings, order["tasks"], order["name"], order["line"]).run()
     else:
         end_with(order["parent"], signal.SIGTERM)
         from sightline.worker.main import work  # noqa: PLC0415 - a child needs none of it

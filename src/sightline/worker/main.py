@@ -2,6 +2,7 @@
 
 import logging
 import os
+import select
 import signal
 import socket
 import threading
@@ -41,6 +42,8 @@ def work(
         signal.signal(number, lambda *_: supervisor.stop())
     started()
     supervisor.run()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # all is handed back: another signal must not look like a crash
 
 
 class Supervisor:
@@ -68,7 +71,7 @@ class Supervisor:
             self._step()
             if self._idle_s and time.monotonic() - self._needed > self._idle_s and not self._wanted():
                 self._stopping.set()
-            time.sleep(_STEP_S)
+            self._listen()
         self._wind_down()
         keeper.join(5)
         self._ledger.close()
@@ -92,7 +95,14 @@ class Supervisor:
             if slot.job is not None:
                 self._needed = time.monotonic()
             if ended is not None:
+                if not self._stopping.is_set():
+                    slot.ensure()  # first: the others wait for it, and writing takes a while
                 self._note(ended)
+
+    def _listen(self) -> None:
+        """Until a child says something, or a step is over."""
+        lines = [slot.line for slot in self._slots if slot.alive]
+        select.select(lines, [], [], _STEP_S)
 
     def _note(self, ended: Ended) -> None:
         """The child cannot say any more how its job ended."""

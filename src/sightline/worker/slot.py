@@ -1,4 +1,4 @@
-"""One place for a child: starts it, knows what it does, ends it, and starts the next one."""
+"""One place for a child: has it forked, knows what it does, ends it, and has the next one forked."""
 
 import contextlib
 import json
@@ -49,14 +49,20 @@ class Ended:
 
 
 class Slot:
-    """All methods are called by the supervisor's one thread, which therefore is the children's parent."""
+    """All methods are called by the supervisor's one thread, which therefore is the keeper's parent."""
 
     def __init__(self, settings: Settings, tasks: str, name: str) -> None:
         """No child yet."""
         self._order = {"role": "child", "settings": asdict(settings), "tasks": tasks, "name": name}
-        self._process: subprocess.Popen[bytes] | None = None
-        self._line = -1
+        self._keeper: subprocess.Popen[bytes] | None = None
+        self._line = self._orders = -1
         self._heard = b""
+        self._child: int | None = None
+        """Process id, once it is known."""
+        self._ordered = False
+        """Whether there is a child, or will be in a moment."""
+        self._leaving = False
+        self._ended: Ended | None = None
         self._began = 0.0
         self._not_before = 0.0
         self._deaths = 0
@@ -68,45 +74,70 @@ class Slot:
         """Of what it has taken for afterwards."""
 
     @property
+    def line(self) -> int:
+        """Descriptor that can be read when there is something to hear, while it is alive."""
+        return self._line
+
+    @property
     def alive(self) -> bool:
-        """Whether there is a child."""
-        return self._process is not None
+        """Whether there is a process."""
+        return self._keeper is not None
 
     def ensure(self) -> None:
-        """Start a child if there is none and it is time."""
-        if self._process is not None or time.monotonic() < self._not_before:
+        """Have a child forked if there is none and it is time."""
+        if self._ordered or time.monotonic() < self._not_before:
             return
-        ours, theirs = os.pipe()
+        if self._keeper is None:
+            self._start()
+        self._ordered, self._began = True, time.monotonic()
+        with contextlib.suppress(BrokenPipeError):  # it has just died; `step` will say so
+            os.write(self._orders, b"F")
+
+    def _start(self) -> None:
+        ours, line = os.pipe()
+        orders, self._orders = os.pipe()
         os.set_blocking(ours, False)
         try:
-            self._process = start({**self._order, "line": theirs}, [theirs])
+            self._keeper = start({**self._order, "line": line, "orders": orders}, [line, orders])
         finally:
-            os.close(theirs)
-        self._line, self._heard, self._began = ours, b"", time.monotonic()
-        self._kill_at, self._why, self.job, self._ahead = None, "", None, None
+            os.close(line)
+            os.close(orders)
+        self._line, self._heard = ours, b""
 
     def step(self) -> Ended | None:
-        """Hear what the child says, keep its times; how it ended, if it did."""
-        if self._process is None:
+        """Hear what is said, keep the child's times; how it ended, if it did."""
+        if self._keeper is None:
             return None
-        code = self._process.poll()
+        code = self._keeper.poll()
         self._hear()
         if code is not None:
-            return self._bury(code)
-        if self._kill_at is not None and time.monotonic() >= self._kill_at:
+            self._let_go()
+            if self._ordered:
+                self._bury(code)
+        elif self._kill_at is not None and time.monotonic() >= self._kill_at:
             self.kill()
-        return None
+        ended, self._ended = self._ended, None
+        return ended
 
     def ask_to_stop(self) -> None:
-        """SIGTERM: hand the job back and leave."""
-        if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
+        """SIGTERM: hand the job back and leave; the keeper leaves after its child."""
+        if self._keeper is not None and not self._leaving:
+            self._leaving = True
+            os.close(self._orders)
+            self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """SIGKILL to the child and everything in its group; `step` will say that it ended."""
-        if self._process is not None:
+        if self._child is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                os.killpg(self._child, signal.SIGKILL)
+        elif self._keeper is not None and self._leaving:
+            self._keeper.kill()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._child is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._child, number)
 
     def _hear(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -118,7 +149,13 @@ class Slot:
 
     def _note(self, words: Mapping[str, Any]) -> None:
         now = time.monotonic()
-        if "began" in words:
+        if "pid" in words:
+            self._child = words["pid"]
+            if self._leaving:
+                self._signal(signal.SIGTERM)
+        elif "died" in words:
+            self._bury(words["died"])
+        elif "began" in words:
             self.job, self._ahead = (words["began"], words["fence"]), None
             self._kill_at = now + words["limit_s"] if words["limit_s"] else None
             self._why = "timeout"
@@ -129,19 +166,24 @@ class Slot:
         elif self.job and words.get("stop") == self.job[0]:
             self._kill_at, self._why = min(now + _GRACE_S, self._kill_at or now + _GRACE_S), "stopped"
 
-    def _bury(self, code: int) -> Ended:
+    def _let_go(self) -> None:
+        """The keeper has ended, and with it its child."""
+        self.kill()  # whatever the child started
+        os.close(self._line)
+        if not self._leaving:
+            os.close(self._orders)
+        self._keeper = None
+
+    def _bury(self, code: int) -> None:
         """Note the end; the next child comes at once, unless they die young and idle, one after the other.
 
         A job that kills whoever takes it has its own end: its attempts.
         """
-        assert self._process is not None
-        self.kill()  # whatever it started
-        os.close(self._line)
         now = time.monotonic()
         ours = self._kill_at is not None and now >= self._kill_at
-        ended = Ended(self.job, self._ahead, self._why if ours else "", code)
+        self._ended = Ended(self.job, self._ahead, self._why if ours else "", code)
         young = now - self._began < _YOUNG_S and self.job is None
         self._deaths = self._deaths + 1 if young else 0
         self._not_before = now + min(_PAUSE_MAX_S, 0.25 * 2**self._deaths) if young else 0.0
-        self._process, self.job, self._kill_at = None, None, None
-        return ended
+        self._child, self._ordered, self._kill_at, self._why = None, False, None, ""
+        self.job, self._ahead = None, None
