@@ -13,7 +13,7 @@ from typing import Final
 
 from playwright.sync_api import Browser, Playwright, sync_playwright
 
-_START_S: Final = 60.0
+_START_S: Final = 180.0
 
 
 def chromium_path() -> str | None:

@@ -23,6 +23,8 @@ from sightline.settings import Settings
 from sightline.types import Detections, Result
 
 ROUNDS = 64
+ZIPPED = 8
+"""Of a zip every so manyth: what differs is how it is unpacked."""
 PATIENCE_S = 60.0
 
 
@@ -69,6 +71,8 @@ def test_damaged_bundles_are_refused_and_the_old_version_serves(
     (folder / "model.json").write_text(text)
     data = good.model_path.read_bytes()
     for index, changed in enumerate(damage(data)):  # type: ignore[operator]
+        if kind == "zip" and index % ZIPPED:
+            continue
         source = _write(folder, changed, kind)
         began_s = time.monotonic()
         with pytest.raises(ModelRefused):

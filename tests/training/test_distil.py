@@ -102,8 +102,13 @@ def plan_of(path: Path, **changes: object) -> FeatureRecipe:
     return plan
 
 
-def test_pieces_are_wholes_windows_and_objects(seer: Path) -> None:
-    lesson = FeatureLesson(plan_of(seer))
+@pytest.fixture(scope="module")
+def lesson(seer: Path) -> FeatureLesson:
+    """The lesson before its first epoch; making one exports its teacher, which takes half a minute."""
+    return FeatureLesson(plan_of(seer))
+
+
+def test_pieces_are_wholes_windows_and_objects(lesson: FeatureLesson) -> None:
     labels = [crop.label for crop in lesson.pool]
     assert labels.count("red") == labels.count("blue") == 8
     assert labels.count("") == 8 + 16  # each whole picture, and two windows of it
@@ -112,9 +117,10 @@ def test_pieces_are_wholes_windows_and_objects(seer: Path) -> None:
     assert not {crop.path for crop in lesson.watched} & {crop.path for crop in lesson.pool}
 
 
-def test_batches_depend_on_the_seed_and_the_epoch_only(seer: Path) -> None:
-    one, other = FeatureLesson(plan_of(seer)), FeatureLesson(plan_of(seer))
-    first, again, later = (next(lesson.batches(epoch)) for lesson, epoch in ((one, 0), (other, 0), (one, 1)))
+def test_batches_depend_on_the_seed_and_the_epoch_only(seer: Path, lesson: FeatureLesson) -> None:
+    other = FeatureLesson(plan_of(seer))
+    turns = ((lesson, 0), (other, 0), (lesson, 1))
+    first, again, later = (next(one.batches(epoch)) for one, epoch in turns)
     assert torch.equal(first.pixels, again.pixels)
     assert first.crops == again.crops
     assert not torch.equal(first.pixels, later.pixels)

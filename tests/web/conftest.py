@@ -111,6 +111,7 @@ def start(data: Path, gate: Gate | None = None, **options: Any) -> Server:
             return server
         time.sleep(0.02)
     process.kill()
+    end(server)
     pytest.fail("The server did not become ready: " + "".join(server.log))
 
 
@@ -127,7 +128,7 @@ def end(server: Server) -> None:
     if server.process.poll() is None:
         server.process.terminate()
         try:
-            server.process.wait(20)
+            server.process.wait(40)
         except subprocess.TimeoutExpired:
             server.process.kill()
             server.process.wait()
