@@ -52,7 +52,7 @@ def _row(album: Path, settings: Settings, workers: int, rounds: int) -> None:
         _job(album, ledger, settings, supervisor)  # loads the models
         pairs, sizes = [], (0.0, 0.0)
         for _ in range(rounds):
-            direct = _predict(album, settings)
+            direct = predict(album, settings)
             rate, *found = _job(album, ledger, settings, supervisor)
             sizes = max(sizes[0], found[0]), max(sizes[1], found[1])
             pairs.append((direct, rate))
@@ -85,7 +85,7 @@ def _workers(settings: Settings, count: int) -> Iterator[int]:
         process.wait(60)
 
 
-def _predict(album: Path, settings: Settings) -> float:
+def predict(album: Path, settings: Settings) -> float:
     """Pictures a second of the command line between its first and its last answer."""
     words = [
         sys.executable,
@@ -126,13 +126,20 @@ def _job(album: Path, ledger: Ledger, settings: Settings, supervisor: int) -> tu
 
 
 def _memory_mb(supervisor: int) -> float:
-    """Of the largest child: decoders hang below it and are not counted."""
-    listed = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
-    sizes = []
-    for child in listed:
-        rows = dict(row.split(":", 1) for row in Path(f"/proc/{child}/status").read_text().splitlines())
-        sizes.append(int(rows["RssAnon"].split()[0]) / 1024)
-    return max(sizes, default=0.0)
+    """Of the largest worker: its keeper stands between, and decoders hang below it and are not counted."""
+    workers = [worker for keeper in children(supervisor) for worker in children(keeper)]
+    return max(map(private_mb, workers), default=0.0)
+
+
+def children(pid: int) -> list[int]:
+    """Processes that the main thread of this one started."""
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+def private_mb(pid: int) -> float:
+    """Anonymous resident memory."""
+    rows = dict(row.split(":", 1) for row in Path(f"/proc/{pid}/status").read_text().splitlines())
+    return int(rows["RssAnon"].split()[0]) / 1024
 
 
 if __name__ == "__main__":

@@ -18,35 +18,39 @@ _PORTS = range(10_000, 32_000)
 """Below those that the kernel gives to connections on their way out, which may take one at any moment."""
 
 
+LOOPBACK = "127.0.0.1"
+
+
 class Missing(Exception):
     """The server is not installed; the words say which."""
 
 
-def free_port() -> int:
+def free_port(host: str = LOOPBACK) -> int:
     """A port on loopback that nobody uses just now, nor takes by chance before it is used."""
     while True:
         port = secrets.choice(_PORTS)
         with suppress(OSError), socket.socket() as probe:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
             return port
 
 
 class OwnRedis:
     """A Redis server that can be stopped, started again on the same port, and made to hang."""
 
-    def __init__(self, folder: Path, *, append: bool = False) -> None:
+    def __init__(self, folder: Path, *, append: bool = False, host: str = LOOPBACK) -> None:
         self._program = shutil.which("redis-server")
         if self._program is None:
             raise Missing("redis-server is not installed.")
-        self._folder, self._append = folder, append
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._folder, self._append, self._host = folder, append, host
+        self.port = free_port(host)
+        self.url = f"redis://{host}:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
     def start(self) -> None:
         """Start it, with what it kept if it keeps anything."""
-        words = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder), "--save", ""]
+        words = ["--port", str(self.port), "--bind", self._host, "--dir", str(self._folder), "--save", ""]
+        words += [] if self._host == LOOPBACK else ["--protected-mode", "no"]
         words += [
             "--appendonly",
             "yes" if self._append else "no",
@@ -60,7 +64,7 @@ class OwnRedis:
 
     def command(self, *words: str) -> str:
         """Say something to it, without the library under test; what it answers."""
-        with socket.create_connection(("127.0.0.1", self.port), 20) as line:
+        with socket.create_connection((self._host, self.port), 20) as line:
             line.settimeout(20)
             parts = "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
             line.sendall(f"*{len(words)}\r\n{parts}".encode())
@@ -90,7 +94,8 @@ class OwnRedis:
 class OwnPostgres:
     """A PostgreSQL cluster; `database` makes an empty database in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = LOOPBACK) -> None:
+        self._host = host
         programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
         found = shutil.which("postgres") or (str(programs[-1]) if programs else "")
         if not found:
@@ -105,10 +110,12 @@ class OwnPostgres:
                 raise Missing("PostgreSQL does not run as root, and there is no user `postgres`.") from error
             os.chown(self._folder, user.pw_uid, user.pw_gid)
             self._as = ["runuser", "-u", "postgres", "--"]
-        self.port = free_port()
+        self.port = free_port(host)
         self._made = 0
         data = self._folder / "data"
         self._run("initdb", "-D", str(data), "-U", "sightline", "--auth=trust", "--no-sync", "-E", "UTF8")
+        with (data / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all samenet trust\n")  # it listens where nobody else is
         self._process = subprocess.Popen(
             [
                 *self._as,
@@ -120,7 +127,7 @@ class OwnPostgres:
                 "-k",
                 str(self._folder),
                 "-c",
-                "listen_addresses=127.0.0.1",
+                f"listen_addresses={host}",
                 "-c",
                 "max_connections=200",
                 "-c",
@@ -138,14 +145,14 @@ class OwnPostgres:
         _wait_for(self._is_up)
 
     def _is_up(self) -> bool:
-        return not self._run("pg_isready", "-h", "127.0.0.1", "-p", str(self.port), check=False)
+        return not self._run("pg_isready", "-h", self._host, "-p", str(self.port), check=False)
 
     def database(self) -> str:
         """The URL of a new, empty database."""
         self._made += 1
         name = f"test{self._made}"
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "sightline", name)
-        return f"postgresql://sightline@127.0.0.1:{self.port}/{name}"
+        self._run("createdb", "-h", self._host, "-p", str(self.port), "-U", "sightline", name)
+        return f"postgresql://sightline@{self._host}:{self.port}/{name}"
 
     def _run(self, program: str, *words: str, check: bool = True) -> int:
         done = subprocess.run(
@@ -165,10 +172,10 @@ class OwnPostgres:
 
 
 @contextmanager
-def own_redis(*, append: bool = False) -> Iterator[OwnRedis]:
+def own_redis(*, append: bool = False, host: str = LOOPBACK) -> Iterator[OwnRedis]:
     """A Redis for the length of a block."""
     with tempfile.TemporaryDirectory(prefix="sightline-redis-") as folder:
-        server = OwnRedis(Path(folder), append=append)
+        server = OwnRedis(Path(folder), append=append, host=host)
         try:
             yield server
         finally:
@@ -176,9 +183,9 @@ def own_redis(*, append: bool = False) -> Iterator[OwnRedis]:
 
 
 @contextmanager
-def own_postgres() -> Iterator[OwnPostgres]:
+def own_postgres(host: str = LOOPBACK) -> Iterator[OwnPostgres]:
     """A PostgreSQL for the length of a block."""
-    server = OwnPostgres()
+    server = OwnPostgres(host)
     try:
         yield server
     finally:
