@@ -75,6 +75,16 @@ def test_coco_takes_another_folder_of_pictures(coco: Path, tmp_path: Path) -> No
     assert open_dataset(coco, pictures=moved).pictures[0].read() == jpeg(9)
 
 
+@pytest.mark.parametrize("name", ["/etc/hostname", "../../up.jpg", "a/../../up.jpg", "..\\up.jpg", "a\0.jpg"])
+def test_a_set_of_a_stranger_names_nothing_outside_of_it(coco: Path, name: str) -> None:
+    assert len(open_dataset(coco, strange=True).pictures) == 10
+    told = json.loads(coco.read_text())
+    told["images"][3]["file_name"] = name
+    coco.write_text(json.dumps(told))
+    with pytest.raises(BadOption, match="lies outside of it"):
+        open_dataset(coco, strange=True)
+
+
 def test_a_folder_of_classes(tmp_path: Path) -> None:
     for name, count in (("dog", 3), ("cat", 2)):
         (tmp_path / name).mkdir()

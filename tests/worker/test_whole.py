@@ -181,6 +181,10 @@ def test_a_training_run_reports_its_epochs_and_imports_its_model(desk: Desk, toy
     assert job.result["model"] == "toy@1"
     assert Registry(desk.settings).resolve("toy").task == "detect"
     assert "epoch 1/1" in (desk.settings.data_path / "runs" / job.id / "job.log").read_text()
+    (epoch,) = desk.ledger.items(job.id).items
+    assert (epoch.index, epoch.source, epoch.state) == (0, "epoch 1", "done")
+    assert epoch.result is not None
+    assert set(epoch.result) >= {"number", "epochs", "loss", "metrics", "pictures_per_s"}
 
 
 @pytest.mark.train
@@ -208,6 +212,7 @@ def test_a_training_run_goes_on_from_its_last_epoch(desk: Desk, toy: Path) -> No
     log = (desk.settings.data_path / "runs" / job.id / "job.log").read_text()
     assert log.count("epoch 1/3") == 1
     assert log.count("epoch 3/3") == 1
+    assert [item.source for item in desk.ledger.items(job.id).items] == ["epoch 1", "epoch 2", "epoch 3"]
 
 
 def test_a_run_that_fails_says_its_last_words(desk: Desk, tmp_path: Path) -> None:
