@@ -7,12 +7,14 @@ from onnx import helper
 from tests.runtime.graphs import SIDE, colour_classifier, colour_noise, manifest, save, shuffled_channels
 
 from sightline.errors import BadOption, ModelFailed, ModelRefused
+from sightline.registry import Registry
 from sightline.runtime.choose import Choice, open_engine
 from sightline.runtime.engine import EngineName, Plan
 from sightline.runtime.layers import HEAVY
-from sightline.runtime.parity import distance
+from sightline.runtime.parity import canvas, difference, distance, samples, slack, tolerance
 from sightline.runtime.qdq import Way, calibrate, fuse, write
 from sightline.runtime.quantize import PICTURES_MIN, quantize
+from sightline.settings import Settings
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
@@ -39,6 +41,21 @@ def test_openvino_keeps_the_bias_of_an_int8_convolution_whose_size_is_read(tmp_p
     true, told, other = (open_engine(where, manifest(), Choice(plan, "")).run(asked) for where, plan in plans)
     assert distance(true, told) < 0.02
     assert distance(told, other) < 0.001
+
+
+def test_a_bundled_int8_file_says_the_same_in_every_engine_that_may_run_it() -> None:
+    """The file itself: the largest graph that OpenVINO computed wrongly."""
+    varied = [each for each in Registry(Settings()).list() if each.manifest.variants]
+    assert varied
+    for bundle in varied:
+        about, (variant,) = bundle.manifest, bundle.manifest.variants
+        plans = [Plan(engine=name, precision="int8") for name in variant.engines]
+        first, *others = [open_engine(bundle.model_path, about, Choice(plan, "")) for plan in plans]
+        for tensor in samples(about.input):
+            told, size = first.run(tensor), canvas(tensor, about.input)
+            for other in others:
+                apart = difference(told, other.run(tensor), about, size, slack("int8"))
+                assert apart <= tolerance("int8"), bundle.reference
 
 
 def test_too_few_pictures_are_refused(tmp_path: Path) -> None:
