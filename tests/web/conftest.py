@@ -84,6 +84,7 @@ def start(data: Path, gate: Gate | None = None, **options: Any) -> Server:
         "data_dir": str(data),
         "port": 0,
         "model": "tiny",
+        "engine": "onnxruntime",  # "auto" would measure both, in a child that takes all cores for seconds
         "decoders": 2,
         "disk_reserve_mb": 0,
         "workers": 0,
