@@ -577,7 +577,6 @@ const TEXT = {
   "compose.mapping.label": "Label",
   "compose.mapping.verdict": "Verdict for {label}",
   "compose.mapping.remove": "Remove {label}",
-  "compose.mapping.rest": "(the last verdict)",
   "compose.rule.says": "Verdict when the signs are there",
   "compose.rule.otherwise": "Verdict when they are not",
   "compose.rule.bias": "Starting point",

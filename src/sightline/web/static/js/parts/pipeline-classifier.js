@@ -51,7 +51,7 @@ export function mappingForm(onchange, { verdicts } = {}) {
   const row = (label, verdict) => {
     const left = h("input", { class: "field", value: label, list: labels.id, autocomplete: "off", spellcheck: "false", "aria-label": t("compose.mapping.label"), data: { field: "second.verdicts" } });
     const right = verdicts
-      ? h("select", { class: "field", "aria-label": t("compose.mapping.verdict", { label }) }, ["", ...verdicts].map((name) => h("option", { value: name, selected: name === verdict }, name || t("compose.mapping.rest"))))
+      ? h("select", { class: "field", "aria-label": t("compose.mapping.verdict", { label }) }, verdicts.map((name) => h("option", { value: name, selected: name === verdict }, name)))
       : h("input", { class: "field", value: verdict, autocomplete: "off", spellcheck: "false", "aria-label": t("compose.mapping.verdict", { label }), data: { field: "second.verdicts" } });
     const element = h("div", { class: "mapping-row" }, left, h("span", { "aria-hidden": "true" }, "→"), right);
     const remove = h("button", { class: "button square plain", type: "button", "aria-label": t("compose.mapping.remove", { label }), onclick: () => gone(element) }, icon("close"));
@@ -78,6 +78,6 @@ export function mappingForm(onchange, { verdicts } = {}) {
     element: h("fieldset", { class: "mapping" }, h("legend", { class: "small" }, t("compose.mapping")), rows, labels, !verdicts && add),
     offer: (list) => labels.replaceChildren(...list.slice(0, 2000).map((value) => h("option", { value }))),
     set: (given) => rows.replaceChildren(...Object.entries(given).map(([label, verdict]) => row(label, verdict))),
-    get: () => Object.fromEntries([...rows.children].map((one) => [...one.querySelectorAll("input, select")].map((input) => input.value.trim())).filter(([label, verdict]) => label && (verdict || !verdicts))),
+    get: () => Object.fromEntries([...rows.children].map((one) => [...one.querySelectorAll("input, select")].map((input) => input.value.trim())).filter(([label]) => label)),
   };
 }

@@ -48,6 +48,9 @@ const round = (value) => Math.round(value * 1e6) / 1e6;
 /** "Somebody walks a dog" -> "somebody-walks-a-dog": what a file or a verdict may be called. */
 export const slug = (text) => text.toLowerCase().normalize("NFKD").replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 64);
 
+/** At its field a fault need not say where it is. */
+const plain = ({ field, message }) => (message.startsWith(`${field}: `) ? message.slice(field.length + 2) : message);
+
 /** Puts each fault at its field; what has none is given back. Fields that nobody touched stay calm unless `all`. */
 export function showFaults(form, faults, touched, all) {
   for (const old of form.querySelectorAll(".field-fault")) old.remove();
@@ -68,7 +71,7 @@ export function showFaults(form, faults, touched, all) {
     if (document.getElementById(id)) continue; // one sentence at a field is enough
     home.setAttribute("aria-invalid", "true");
     home.setAttribute("aria-describedby", id);
-    home.after(h("p", { class: "field-fault small", id }, `${fault.message} ${fault.next_step === t("compose.how") ? "" : fault.next_step}`.trim()));
+    home.after(h("p", { class: "field-fault small", id }, `${plain(fault)} ${fault.next_step === t("compose.how") ? "" : fault.next_step}`.trim()));
   }
   return homeless;
 }

@@ -129,7 +129,7 @@ function secondStage(one, models, act, signal) {
     });
     const fill = async () => {
       const labels = await labelsOf(model.get());
-      const meant = (label) => verdicts.find((verdict) => verdict === label || told.folders[verdict] === label) ?? "";
+      const meant = (label) => verdicts.find((verdict) => verdict === label || told.folders[verdict] === label) ?? verdicts[verdicts.length - 1];
       mapping.set(Object.fromEntries(labels.slice(0, 50).map((label) => [label, meant(label)])));
     };
     model.input.addEventListener("change", fill);
