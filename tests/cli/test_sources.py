@@ -137,7 +137,8 @@ def _zip(path: Path, members: dict[str, bytes], **options: int) -> Path:
 
 def test_a_zip_gives_its_pictures(tmp_path: Path) -> None:
     path = _zip(
-        tmp_path / "a.zip", {"z.jpg": b"z", "in/a.png": b"a", "notes.txt": b"n", "__MACOSX/._z.jpg": b""}
+        tmp_path / "a.zip",
+        {"z.jpg": b"z", "in/a.png": b"a", "notes.txt": b"n", "__MACOSX/._z.jpg": b"", ".bin/y.jpg": b""},
     )
     assert _names(path) == [f"{path}/in/a.png", f"{path}/z.jpg"]
     assert [picture.read() for picture in sources.expand([str(path)], Settings())] == [b"a", b"z"]

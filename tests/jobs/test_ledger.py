@@ -213,6 +213,23 @@ def test_a_job_that_breaks_is_dead_after_three_attempts_and_can_be_tried_again(
     assert ledger.finish(claim(ledger), {})
 
 
+def test_a_rate_leaves_out_the_time_before_a_retry(ledger: Ledger) -> None:
+    job = ledger.submit("work", {})
+    mine = ledger.claim("w", KINDS)
+    assert mine is not None
+    ledger.put_items(mine, [Item(job.id, index, f"{index}", "done", result={}) for index in range(100)])
+    ledger.fail(mine, ERROR, retry=False)
+    earlier = f"UPDATE jobs SET started = finished - 1002, finished = finished - 1000 WHERE id = '{job.id}'"
+    ledger.database.write(lambda it: it.exec_driver_sql(earlier))
+    ledger.retry(job.id)
+    again = ledger.claim("w", KINDS)
+    assert again is not None
+    assert ledger.finish(again)
+    rate = ledger.get(job.id).rate
+    assert rate is not None
+    assert 1 < rate <= 50, "100 in two seconds before, and in the moment since"
+
+
 def test_what_the_work_itself_refuses_fails_at_once(ledger: Ledger) -> None:
     job = ledger.submit("work", {})
     assert ledger.fail(claim(ledger), ERROR, retry=False)

@@ -89,7 +89,15 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     name = f"photos-{secrets.token_hex(4)}"
     files = s3fs.S3FileSystem()
     files.mkdir(name)
-    for key in ("trip/b.jpg", "trip/a.PNG", "trip/notes.txt", "trip/deep/c.webp", "trips/d.jpg", "e.jpg"):
+    for key in (
+        "trip/b.jpg",
+        "trip/a.PNG",
+        "trip/notes.txt",
+        "trip/.bin/x.jpg",
+        "trip/deep/c.webp",
+        "trips/d.jpg",
+        "e.jpg",
+    ):
         files.pipe_file(f"{name}/{key}", key.encode())
     yield f"s3://{name}"
     forget()
@@ -100,6 +108,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_pictures_of_a_bucket_are_listed_and_read(bucket: str) -> None:
     found = prefixes.pictures_under(f"{bucket}/trip/", bucket)
     assert found == [f"{bucket}/trip/a.PNG", f"{bucket}/trip/b.jpg", f"{bucket}/trip/deep/c.webp"]
+    assert prefixes.pictures_under(f"{bucket}/trip/.bin", bucket) == [f"{bucket}/trip/.bin/x.jpg"], "wanted"
     assert prefixes.pictures_under(f"{bucket}/e.jpg", bucket) == [f"{bucket}/e.jpg"]
     assert prefixes.read(found[1], bucket, 100) == b"trip/b.jpg"
     with pytest.raises(PictureTooLarge):

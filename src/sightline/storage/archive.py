@@ -121,8 +121,8 @@ def _size(file: Path | BinaryIO) -> int:
 def _place(name: str) -> PurePosixPath | None:
     parts = [part for part in name.replace("\\", "/").split("/") if part not in {"", ".", ".."}]
     parts = [part.replace(":", "_").replace("\0", "_") for part in parts]
-    if not parts or parts[0] == "__MACOSX" or parts[-1].startswith("."):
-        return None
+    if not parts or parts[0] == "__MACOSX" or any(part.startswith(".") for part in parts):
+        return None  # hidden, in a folder as on a disk: thumbnails and bins of other programs
     return PurePosixPath(*parts)
 
 

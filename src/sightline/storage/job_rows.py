@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, case, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, and_, case, delete, func, insert, literal, select, update
 
 from sightline.errors import BadOption, NotFound
 from sightline.storage.database import clock
@@ -212,8 +212,10 @@ def point_to(connection: Connection, root: str, digests: Iterable[str]) -> None:
             raise NotFound(
                 f"There is no stored file {missing[0][:64]!r}.", next_step="Store it again, then ask again."
             )
-        rows = [{"job": root, "digest": digest} for digest in stretch]
-        new = _new(connection, job_blobs).values(rows).on_conflict_do_nothing()
+        both = (
+            select(literal(root), blobs.c.digest).where(blobs.c.digest.in_(stretch)).order_by(blobs.c.digest)
+        )
+        new = _new(connection, job_blobs).from_select(["job", "digest"], both).on_conflict_do_nothing()
         added = list(connection.execute(new.returning(job_blobs.c.digest)).scalars())
         connection.execute(update(blobs).where(blobs.c.digest.in_(added)).values(refs=blobs.c.refs + 1))
 

@@ -76,10 +76,15 @@ def pictures_under(place: str, allowed: str) -> list[str]:
     check(place, allowed)
     kind, _, rest = place.partition("://")
     found: list[str] = _tried(place, lambda: _store(kind).find(rest.rstrip("/")))
-    names = sorted(name for name in found if f".{name.rpartition('.')[2].lower()}" in SUFFIXES)
+    names = sorted(name for name in found if _is_shown(name, rest.rstrip("/")))
     if not names:
         raise NotFound(f"There are no pictures under {place}.", next_step=KNOWN)
     return [f"{kind}://{name}" for name in names]
+
+
+def _is_shown(name: str, folder: str) -> bool:
+    """Whether it is a picture that is not hidden below the folder, as on a disk."""
+    return f".{name.rpartition('.')[2].lower()}" in SUFFIXES and "/." not in name.removeprefix(folder)
 
 
 def read(address: str, allowed: str, most: int) -> bytes:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 
@@ -102,7 +102,9 @@ def retry(connection: Connection, owner: str, job_id: str) -> list[Job]:
     if not job.ended or (job.state == "done" and not job.failed):
         why = "nothing of it failed" if job.ended else "it has not ended"
         raise Conflict(f"Job {job.id} cannot be tried again: {why}.", next_step="Submit a new job instead.")
-    again = {"attempt": 0, "losses": 0, "ready": clock(), "finished": None, "expires": None, "error": None}
+    again: dict[str, Any] = {"attempt": 0, "losses": 0, "ready": clock(), "error": None}
+    again |= {"finished": None, "expires": None}
+    again["started"] = clock() - (jobs.c.finished - jobs.c.started)  # rates leave the time in between out
     bad = or_(jobs.c.state.in_(("failed", "dead", "cancelled")), jobs.c.failed > 0)
     parts = connection.execute(
         update(jobs).where(jobs.c.parent == job.id, bad).values(**again, state="queued").returning(jobs.c.id)
