@@ -184,6 +184,28 @@ def test_a_body_that_is_off_is_refused(client: httpx.Client, body: Any) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"pipeline": ' + '{"first": ' * 5000 + "1" + "}" * 5001,
+        '{"pipeline": {"first": ' + "[" * 150 + "]" * 150 + "}}",
+        json.dumps({"toml": "a = " + "[" * 5000 + "]" * 5000}),
+        json.dumps({"toml": "created = 2026-01-01\n[first]\nmodel = 1979-05-27T07:32:00Z"}),
+        json.dumps({"toml": DOOR.replace("[crop]", "[metrics]\nday = 2026-01-01\n\n[crop]")}),
+        '{"pipeline": {"first": {"model": "tiny", "labels": ["person"], "min_score": NaN}}}',
+        '{"pipeline": {"name": 1e400, "first": "x", "second": [], "verdicts": null, "crop": 1}}',
+        json.dumps({"pipeline": {"first": {"model": "a" * 100_000, "labels": ["b" * 100_000] * 3}}}),
+        json.dumps({"pipeline": {"x\u0000": "\ud800", "\u2028": {"\x7f": None}}}),
+    ],
+    ids=range(9),
+)
+def test_hostile_pipelines_get_an_answer(client: httpx.Client, body: str) -> None:
+    for path in (PIPELINES, f"{PIPELINES}/check"):
+        answer = client.post(path, content=body.encode(), headers={"content-type": "application/json"})
+        assert answer.status_code in {200, 201, 400, 422}, answer.text[:300]
+    client.delete(f"{PIPELINES}/door")
+
+
 def test_another_second_stage_is_one_request(client: httpx.Client, named: dict[str, Any]) -> None:
     text = RULE.replace('"walker"', f'"{named["name"]}"')
     client.post(PIPELINES, json={"toml": text})
