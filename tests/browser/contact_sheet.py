@@ -155,6 +155,41 @@ def _job_gone(page: Page) -> None:
     expect(page.locator(".empty")).to_be_visible()
 
 
+def _other_work(page: Page) -> None:
+    page.goto("/jobs")
+    page.get_by_text("Other work").click()
+    expect(page.get_by_label("Which one").locator("option").first).to_be_attached()
+
+
+def _rules(page: Page) -> None:
+    page.goto("/rules")
+    expect(page.get_by_role("button", name="Make the rule")).to_be_visible()
+
+
+def _watches(page: Page) -> None:
+    page.goto("/watches")
+    expect(page.get_by_role("button", name="Watch", exact=True)).to_be_visible()
+
+
+def _pipelines(page: Page) -> None:
+    page.goto("/pipelines")
+    expect(page.get_by_role("article").first).to_be_visible()
+
+
+def _compose(page: Page) -> None:
+    page.goto("/pipelines/new?copy=visitors")
+    expect(page.get_by_text("This can be kept.")).to_be_visible()
+    page.get_by_role("button", name="Try it on: A motorcyclist").click()
+    expect(page.locator(".verdict-chip")).to_be_visible(timeout=60_000)
+
+
+def _compose_wrong(page: Page) -> None:
+    page.goto("/pipelines/new")
+    expect(page.get_by_label("Title")).to_be_visible()
+    page.get_by_role("button", name="Keep it").click()
+    expect(page.locator(".field-fault").first).to_be_visible()
+
+
 def _gone(page: Page) -> None:
     page.goto("/r/never")
     expect(page.locator(".empty")).to_be_visible()
@@ -190,6 +225,12 @@ STATES: Final[dict[str, Callable[[Page], None]]] = {
     "job-failed": _job_failed,
     "job-item": _job_item,
     "job-gone": _job_gone,
+    "other-work": _other_work,
+    "rules": _rules,
+    "watches": _watches,
+    "pipelines": _pipelines,
+    "compose": _compose,
+    "compose-wrong": _compose_wrong,
     "gone": _gone,
     "offline": _offline,
 }

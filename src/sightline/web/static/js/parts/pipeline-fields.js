@@ -49,7 +49,10 @@ const round = (value) => Math.round(value * 1e6) / 1e6;
 export const slug = (text) => text.toLowerCase().normalize("NFKD").replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 64);
 
 /** At its field a fault need not say where it is. */
-const plain = ({ field, message }) => (message.startsWith(`${field}: `) ? message.slice(field.length + 2) : message);
+function plain({ field, message }) {
+  const words = message.startsWith(`${field}: `) ? message.slice(field.length + 2) : message;
+  return words[0].toUpperCase() + words.slice(1);
+}
 
 /** Puts each fault at its field; what has none is given back. Fields that nobody touched stay calm unless `all`. */
 export function showFaults(form, faults, touched, all) {
