@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -278,11 +279,14 @@ class _Pictures(BaseHTTPRequestHandler):
 
 
 class _Slow(BaseHTTPRequestHandler):
-    """Takes its time to say nothing useful."""
+    """Says nothing useful, and that when it is told to."""
+
+    told = threading.Event()
 
     def do_GET(self) -> None:
-        time.sleep(4)
-        self.send_error(404)
+        self.told.wait(60)
+        with suppress(OSError):  # who asked may have lost patience
+            self.send_error(404)
 
     def log_message(self, *_: object) -> None:
         """Silence."""
@@ -296,14 +300,18 @@ def test_slow_servers_of_others_take_no_places_on_the_road(
         thread.start()
         try:
             place = f"127.0.0.1:{origin.server_port}"
-            server = starting(fetch_allow=place, waiting_max=2)
+            server = starting(fetch_allow=place, fetch_total_s=60.0, deadline_s=90.0, waiting_max=2)
             address = f"{server.url}/api/v1/predict"
             with ThreadPoolExecutor(40) as callers:
-                ask = partial(httpx.post, address, json={"url": f"http://{place}/x"}, timeout=20)
+                ask = partial(httpx.post, address, json={"url": f"http://{place}/x"}, timeout=120)
                 fetches = [callers.submit(ask) for _ in range(40)]
-                time.sleep(1)  # all have come; the first are being waited for
+                until = time.monotonic() + 60
+                while sum(fetch.done() for fetch in fetches) < 8:
+                    assert time.monotonic() < until, "nobody is refused"
+                    time.sleep(0.05)
                 looked = httpx.post(address, content=cat, headers={"content-type": "image/jpeg"}, timeout=20)
                 assert not all(fetch.done() for fetch in fetches)
+                _Slow.told.set()
                 codes = Counter(code_of(fetch.result()) for fetch in fetches)
             assert looked.status_code == 200, looked.text
             assert codes["fetch_refused"] >= 16
