@@ -9,6 +9,8 @@ ARGS ?=
 export PYTHON
 
 core := .venv/.ready
+# What `make extras` was asked for so far: it is put back whenever .venv is made anew.
+extras := $(shell cat .extras 2>/dev/null)
 dev := .venv-dev/.ready
 bin := .venv-dev/bin
 TESTS ?= tests
@@ -23,7 +25,7 @@ servers := $(filter tests tests/jobs% tests/worker% tests/chaos% tests/storage%,
 together := $(if $(filter tests,$(TESTS)),-n auto --dist worksteal)
 postgres := $(or $(shell command -v postgres),$(wildcard /usr/lib/postgresql/*/bin/postgres))
 
-.PHONY: help run test lint format docs docs-live bench lock size clean
+.PHONY: help run extras test lint format docs docs-live bench lock size clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -32,6 +34,15 @@ help: ## Print this list
 
 run: $(core) ## Serve the page and the HTTP interface (HOST, PORT)
 	@.venv/bin/python -m sightline serve $(address) $(ARGS)
+
+extras: ## Add libraries to what `make run` uses, and keep them: ADD="video cluster train gcs azure"
+	@for extra in $(ADD); do \
+	  test -f requirements/$$extra.txt && [[ ! $$extra =~ ^(core|dev)$$ ]] || { \
+	    echo "There is no extra '$$extra'. Wanted some of: video cluster train gcs azure." >&2; exit 2; }; done
+	@test -n "$(ADD)" || { echo 'Say which: make extras ADD="video cluster". Added so far: $(or $(extras),none).'; exit 2; }
+	@tools/venv .venv requirements/core.txt $(patsubst %,requirements/%.txt,$(sort $(extras) $(ADD))) lean
+	@printf '%s\n' $(sort $(extras) $(ADD)) >.extras
+	@touch $(core)
 
 test: $(dev) ## Run all tests with the coverage gate (TESTS, ARGS)
 	$(if $(browser),@command -v chromium >/dev/null || tools/apt chromium)
@@ -73,7 +84,7 @@ clean: ## Remove environments, caches and what was built; data stays
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(core): requirements/core.txt tools/venv
-	@tools/venv .venv requirements/core.txt lean
+	@tools/venv .venv requirements/core.txt $(extras:%=requirements/%.txt) lean
 	@touch $@
 
 $(dev): requirements/dev.txt tools/venv

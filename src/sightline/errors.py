@@ -14,6 +14,7 @@
     ├── ModelRefused              a model file that must not be served, and why
     ├── ModelFailed               a model that was accepted broke while running
     ├── Busy                      the line is full; try again after ``retry_after_s``
+    ├── Unreachable               the database is away; try again after ``retry_after_s``
     ├── DeadlineExceeded          the answer would have come too late
     ├── StorageFull               no room to keep what was asked to be kept
     └── ConfigError               a setting that cannot work
@@ -25,16 +26,29 @@ Messages are full sentences: what, wanted, got. ``next_step`` says what to do.
 from typing import ClassVar
 
 
+def how_to_add(extra: str) -> str:
+    """The next step where the libraries of an extra of ``pyproject.toml`` are missing.
+
+    It names no package of an index: nobody knows who would own one of that name.
+    """
+    return (
+        f"Run `make extras ADD={extra}` in the folder of Sightline; where pip installed it, "
+        f"`pip install '.[{extra}]'` there."
+    )
+
+
 class SightlineError(Exception):
     """The root of the tree; ``str(error)`` is the sentence, ``next_step`` the advice."""
 
     code: ClassVar[str] = "error"
     default_next_step: ClassVar[str] = "Read the server's log for the request id and report it."
 
-    def __init__(self, message: str, *, next_step: str | None = None) -> None:
+    def __init__(self, message: str, *, next_step: str | None = None, field: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.next_step = next_step or self.default_next_step
+        self.field = field
+        """Which field of a request or file is off, where one is: ``actions.0.url``."""
 
     def __reduce__(self) -> tuple[object, ...]:
         """Errors cross process borders, so they must survive a round trip with every field."""
@@ -128,6 +142,14 @@ class Busy(SightlineError):
     def __init__(self, message: str, *, retry_after_s: float = 1.0, next_step: str | None = None) -> None:
         super().__init__(message, next_step=next_step)
         self.retry_after_s = retry_after_s
+
+
+class Unreachable(SightlineError):
+    """The database is away; it may be back in a moment."""
+
+    code = "unreachable"
+    default_next_step = "Check that the database runs and its address in the setting `database`; then try again."
+    retry_after_s: ClassVar[float] = 5.0
 
 
 class DeadlineExceeded(SightlineError):

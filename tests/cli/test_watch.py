@@ -205,7 +205,7 @@ def test_without_opencv(
     monkeypatch.setattr("sightline.watching.capture.find_spec", lambda _: None)
     done = run("watch", path, "--model", "colour", data=colour_data)
     assert done.exit_code == 2
-    assert "pip install 'sightline[video]'" in done.stderr
+    assert "make extras ADD=video" in done.stderr
     with Camera() as camera:
         done = run("watch", camera.url(), "--count", 1, "--model", "colour", data=colour_data)
     assert done.exit_code == 0, "MJPEG needs no OpenCV"

@@ -61,4 +61,4 @@ def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gcsfs", None)
     with pytest.raises(ConfigError) as refused:
         Blobs("gs://bucket/x")
-    assert "sightline[gcs]" in refused.value.next_step
+    assert "ADD=gcs" in refused.value.next_step

@@ -66,7 +66,7 @@ def test_a_missing_library_is_named() -> None:
     except ImportError:
         with pytest.raises(ConfigError, match="gs://") as error:
             prefixes.pictures_under("gs://x/y", "gs://x")
-        assert "sightline[gcs]" in error.value.next_step
+        assert "ADD=gcs" in error.value.next_step
     else:
         pytest.skip("The library for gs:// is installed.")
 

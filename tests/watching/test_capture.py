@@ -198,7 +198,7 @@ def test_without_opencv_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(capture, "find_spec", lambda _: None)
     with pytest.raises(ConfigError) as refused:
         capture.need_video()
-    assert "pip install 'sightline[video]'" in refused.value.next_step
+    assert "make extras ADD=video" in refused.value.next_step
 
 
 def test_nothing_but_the_child_loads_opencv() -> None:

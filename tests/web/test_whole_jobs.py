@@ -200,7 +200,7 @@ def test_training_is_accepted_where_torch_is_and_else_says_what_to_install(clien
     try:
         import torch  # noqa: F401, PLC0415
     except ImportError:
-        assert "sightline[train]" in answer.json()["next_step"]
+        assert "make extras ADD=train" in answer.json()["next_step"]
         return
     assert (answer.status_code, answer.json()["kind"]) == (202, "train"), answer.text
     client.delete(answer.headers["location"])

@@ -234,4 +234,4 @@ def test_without_torch_it_says_what_to_install(desk: Desk, monkeypatch: pytest.M
     job = done(desk, replace(TrainOrder("everyday")))
     assert job.error is not None
     assert job.error["code"] == "bad_configuration"
-    assert "sightline[train]" in job.error["next_step"]
+    assert "make extras ADD=train" in job.error["next_step"]

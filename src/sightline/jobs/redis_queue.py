@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, NoReturn, TypeVar
 
-from sightline.errors import ConfigError
+from sightline.errors import ConfigError, how_to_add
 
 try:
     from redis import Redis
@@ -26,7 +26,7 @@ try:
 except ImportError as error:
     raise ConfigError(
         f"A queue in Redis needs a library that is not installed ({error.name}).",
-        next_step="Run `pip install 'sightline[cluster]'`.",
+        next_step=how_to_add("cluster"),
     ) from error
 
 T = TypeVar("T")

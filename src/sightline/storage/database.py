@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -16,8 +17,12 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from sightline.errors import ConfigError, StorageFull
+from sightline.errors import ConfigError, how_to_add
+from sightline.private import close_to_others, make_file, private_folder
+from sightline.settings import Settings
+from sightline.storage.kept import DATABASE, FOLDER
 from sightline.storage.migrate import bring_up_to_date
+from sightline.storage.troubles import explain, given_up
 
 T = TypeVar("T")
 
@@ -49,20 +54,32 @@ def _postgres_clock(_element: clock, _compiler: Any, **_kwargs: Any) -> str:
 class Database:
     """One database, opened when it is first used. Thread-safe."""
 
-    def __init__(self, url: str, file: Path) -> None:
+    def __init__(self, url: str, file: Path, *, around: Path | None = None) -> None:
         """Nothing is opened or made yet.
 
         Args:
             url: The setting ``database``; empty for the file.
             file: The SQLite file.
+            around: The data folder that it lies in, which is closed to others too.
 
         Raises:
             ConfigError: The URL is of another kind, or cannot be read.
         """
         self._url = _url(url) if url else None
         self._file = file
+        self._folders = (*((around,) if around else ()), file.parent)
         self._engine: Engine | None = None
         self._opening = threading.Lock()
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Database":
+        """The database of the settings.
+
+        Raises:
+            ConfigError: As the constructor.
+        """
+        folder = settings.data_path
+        return cls(settings.database, folder / FOLDER / DATABASE, around=folder)
 
     def load(self) -> None:
         """Import what opening would, and open nothing.
@@ -85,11 +102,13 @@ class Database:
         """The engine; the tables are there and current.
 
         Raises:
-            ConfigError: The driver is missing, or the database belongs to a newer release.
+            ConfigError: The driver is missing, the database belongs to a newer release, does not let us in, or
+                its folder cannot be written.
+            Unreachable: It is away.
         """
         with self._opening:
             if self._engine is None:
-                engine = _postgres(self._url) if self._url else _sqlite(self._file)
+                engine = _postgres(self._url) if self._url else self._sqlite()
                 try:
                     bring_up_to_date(engine.execution_options(write=True, alone=True))
                 except BaseException:
@@ -112,6 +131,8 @@ class Database:
 
         Raises:
             StorageFull: The database's disk is full.
+            Unreachable: It is away.
+            Busy: Another process keeps it locked.
         """
         engine = self.engine.execution_options(write=True, alone=alone)
         for attempt in range(1, _TRIES + 1):
@@ -120,9 +141,28 @@ class Database:
                     return work(connection)
             except DBAPIError as error:
                 if attempt == _TRIES or not _met_another(error):
-                    raise storage_full(error) or error from error
+                    raise given_up(error) or error from error
             time.sleep(random.uniform(0.01, 0.05) * attempt)  # noqa: S311 - only so that two do not meet again
         raise AssertionError
+
+    def _sqlite(self) -> Engine:
+        """The file, for this user only: what it keeps are other people's pictures, and secrets.
+
+        SQLite gives its further files (``-wal``, ``-shm``) the rights of the first.
+        """
+        for folder in self._folders:
+            private_folder(folder)
+        try:
+            with suppress(FileExistsError):
+                make_file(self._file).close()
+        except OSError as error:
+            raise ConfigError(
+                f"The database {self._file} cannot be made: {error.strerror or error}.",
+                next_step="Give data_dir a folder that this user may write.",
+            ) from error
+        for suffix in ("", "-wal", "-shm"):
+            close_to_others(self._file.with_name(self._file.name + suffix))
+        return _sqlite(self._file)
 
     def close(self) -> None:
         """Close all connections."""
@@ -130,14 +170,6 @@ class Database:
             if self._engine is not None:
                 self._engine.dispose()
             self._engine = None
-
-
-def storage_full(error: DBAPIError) -> StorageFull | None:
-    """The error in our words, if the disk is what it is about."""
-    words = str(error.orig)
-    if "database or disk is full" in words or "disk I/O" in words or "No space left" in words:
-        return StorageFull(f"The database could not be written: {words}.")
-    return None
 
 
 def _met_another(error: DBAPIError) -> bool:
@@ -161,8 +193,8 @@ _ADVICE: Final = "Write it as `postgresql://user:password@host/name`, or leave i
 
 def _sqlite(path: Path) -> Engine:
     """SQLite in WAL mode, durable at each commit."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _LOCKED_S})
+    explain(engine, path)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)
     return engine
@@ -176,8 +208,9 @@ def _postgres(url: URL) -> Engine:
     except ImportError as error:
         raise ConfigError(
             "A PostgreSQL database needs a library that is not installed.",
-            next_step="Run `pip install 'sightline[cluster]'`.",
+            next_step=how_to_add("cluster"),
         ) from error
+    explain(engine, url)
     event.listen(engine, "begin", _begin_postgres)
     return engine
 

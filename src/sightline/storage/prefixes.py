@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 
 import fsspec
 
-from sightline.errors import BadOption, ConfigError, FetchRefused, NotFound, SightlineError
+from sightline.errors import BadOption, ConfigError, FetchRefused, NotFound, SightlineError, how_to_add
 from sightline.storage.folders import KNOWN, SUFFIXES, at_most
 
 KINDS: Final = {"s3": "cluster", "gs": "gcs", "abfs": "azure"}
@@ -106,7 +106,7 @@ def _store(kind: str) -> Any:
     except ImportError as error:
         raise ConfigError(
             f"Reading {kind}:// needs a library that is not installed.",
-            next_step=f"Run `pip install 'sightline[{KINDS[kind]}]'` where the workers run.",
+            next_step=how_to_add(KINDS[kind]),
         ) from error
 
 
