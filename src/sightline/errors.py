@@ -148,7 +148,9 @@ class Unreachable(SightlineError):
     """The database is away; it may be back in a moment."""
 
     code = "unreachable"
-    default_next_step = "Check that the database runs and its address in the setting `database`; then try again."
+    default_next_step = (
+        "Check that the database runs and its address in the setting `database`; then try again."
+    )
     retry_after_s: ClassVar[float] = 5.0
 
 

@@ -176,7 +176,7 @@ def test_an_own_certificate_that_cannot_be_used_is_a_sentence(tmp_path: Path, ow
 
 def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
-    with pytest.raises(ConfigError, match="cannot be kept"):
+    with pytest.raises(ConfigError, match="cannot be made"):
         identity(options(tmp_path))
 
 

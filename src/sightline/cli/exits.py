@@ -33,6 +33,7 @@ from sightline.errors import (
     NotFound,
     SightlineError,
     StorageFull,
+    Unreachable,
 )
 
 
@@ -59,6 +60,7 @@ CODES: dict[type[SightlineError], ExitCode] = {
     DeadlineExceeded: ExitCode.NOT_NOW,
     FetchRefused: ExitCode.NOT_NOW,
     StorageFull: ExitCode.NOT_NOW,
+    Unreachable: ExitCode.NOT_NOW,
 }
 
 

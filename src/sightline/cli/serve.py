@@ -28,8 +28,11 @@ from sightline.settings import Settings
 def command(settings: Settings) -> None:
     """Serve the web page and the HTTP interface until Ctrl-C."""
     from sightline.cli.qr import square  # noqa: PLC0415
+    from sightline.private import need_to_write, private_folder  # noqa: PLC0415
     from sightline.web.serve import serve  # noqa: PLC0415 - the web server loads only when it is wanted
     from sightline.worker.crew import Crew  # noqa: PLC0415
 
+    if not (settings.database and settings.blobs):
+        need_to_write(private_folder(settings.data_path))
     with Crew(settings):
         serve(settings, square)

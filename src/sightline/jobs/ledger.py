@@ -33,7 +33,7 @@ from sightline.storage.job_kept import (
     JobState,
     Reaped,
 )
-from sightline.storage.kept import DATABASE, FOLDER, ME, Picture
+from sightline.storage.kept import FOLDER, ME, Picture
 
 _TELL_S: Final = 0.5
 """Progress is told to those who watch no more often than this."""
@@ -64,7 +64,7 @@ class Ledger:
         """
         folder = settings.data_path / FOLDER
         self.queue = queue
-        self.database = Database(settings.database, folder / DATABASE)
+        self.database = Database.of(settings)
         self._place: Any = settings.blobs or folder / "blobs"
         self._reserve_mb = settings.disk_reserve_mb
         self._blobs: Blobs | None = None

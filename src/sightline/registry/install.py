@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sightline.errors import ModelRefused
+from sightline.private import make_folder
 from sightline.registry.bundle import CARD_FILE, MANIFEST_FILE, PIPELINE_FILE, Bundle, is_regular, read_bundle
 from sightline.registry.room import room_for_it
 
@@ -38,7 +39,7 @@ def install(folder: Path, root: Path, taken: Mapping[str, Bundle]) -> str:
     home = root / bundle.name
     try:
         with room_for_it(f"store {bundle.reference} ({bundle.size / 1e6:.0f} MB)"):
-            home.mkdir(parents=True, exist_ok=True)
+            make_folder(home)
             sweep(root)
             if old is None:
                 _copy(bundle, home / bundle.version, root)

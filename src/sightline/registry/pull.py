@@ -18,6 +18,7 @@ from typing import IO
 from sightline.errors import BadOption, FetchRefused, StorageFull
 from sightline.outbound import Stream, open_stream
 from sightline.outbound.address import allow_list, parse
+from sightline.private import make_folder
 from sightline.registry.bundle import file_sha256, is_regular
 from sightline.registry.catalogue import File
 from sightline.registry.room import room_for_it
@@ -68,7 +69,7 @@ def download(file: File, settings: Settings, progress: Progress | None = None) -
         BadOption: Another process is downloading it right now.
     """
     folder = settings.data_path / "cache" / "downloads"
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     whole = folder / file.sha256
     tell = progress or (lambda _done, _total: None)
     if is_regular(whole) and whole.stat().st_size == file.bytes and file_sha256(whole) == file.sha256:

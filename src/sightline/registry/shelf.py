@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from sightline.errors import BadOption, ModelRefused, NotFound, SightlineError
+from sightline.private import make_folder
 from sightline.registry.bundle import Bundle, read_bundle
 from sightline.registry.install import ACTIVE_FILE, drop, install, natural, write_text
 from sightline.registry.scan import Signature, Wreck, promoted, scan, settled, signature
@@ -142,7 +143,7 @@ class Registry:
         with self._changing:
             bundle = self.find(f"{name}@{version}")
             bundle.verify()
-            (self._root / name).mkdir(parents=True, exist_ok=True)
+            make_folder(self._root / name)
             write_text(self._root / name / ACTIVE_FILE, version)
             self._forget()
             return self.find(bundle.reference)

@@ -10,11 +10,11 @@ import random
 import threading
 from typing import TYPE_CHECKING, Final
 
-from sightline.errors import SightlineError
 from sightline.rules.acting import COMMAND_S, act
 from sightline.settings import Settings
 from sightline.storage import rule_rows
 from sightline.storage.database import Database
+from sightline.storage.outage import Outage
 
 if TYPE_CHECKING:
     from sightline.storage.rule_kept import DeliveryState
@@ -81,16 +81,17 @@ class Courier:
 
     def _work(self) -> None:
         rounds = 0
+        outage = Outage(_log, "Deliveries wait")
         while not self._stop.is_set():
             try:
                 if rounds % _TIDY_EVERY == 0:
                     self._database.write(rule_rows.tidy)
                 while not self._stop.is_set() and self.deliver_one():
                     pass
-            except SightlineError as error:
-                _log.warning("Deliveries wait: %s", error.message)
-            except Exception:  # noqa: BLE001 - the next delivery must not wait for ever because of this one
-                _log.exception("Deliveries wait: an unforeseen error")
+            except Exception as error:  # noqa: BLE001 - the next delivery must not wait for ever for this one
+                self._stop.wait(outage.failed(error))
+            else:
+                outage.worked()
             rounds += 1
             self._woken.wait(_LOOK_S)
             self._woken.clear()

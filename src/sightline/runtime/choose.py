@@ -7,6 +7,7 @@ it. It is kept per model digest, processor, engine versions and the settings tha
 
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -17,11 +18,13 @@ from typing import Any
 
 from sightline.errors import ModelFailed
 from sightline.manifest import Manifest
+from sightline.private import make_folder
 from sightline.runtime.engine import Engine, Plan
 from sightline.runtime.features import this_machine
 from sightline.settings import Settings
 
 TRIAL_S = 120.0
+_log = logging.getLogger(__name__)
 _TWICE_SHARE = 8
 """A second, wide copy of the graph is held if both fit in this share (1/8) of the memory budget."""
 
@@ -202,7 +205,10 @@ def _record(path: Path, manifest: Manifest, settings: Settings, cache_dir: Path)
 
 
 def _remember(choice: Choice, record: Path) -> None:
-    record.parent.mkdir(parents=True, exist_ok=True)
     unfinished = record.with_suffix(f".{os.getpid()}.part")
-    unfinished.write_text(json.dumps(choice.to_json()), "utf-8")
-    unfinished.replace(record)
+    try:
+        make_folder(record.parent)
+        unfinished.write_text(json.dumps(choice.to_json()), "utf-8")
+        unfinished.replace(record)
+    except OSError as error:  # no reason not to look at pictures
+        _log.warning("What was measured cannot be kept, and is measured again next time: %s", error.strerror)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from sightline.errors import ModelRefused, NotFound, StorageFull
 from sightline.manifest import Manifest
+from sightline.private import make_folder
 from sightline.registry import CARD_FILE, MANIFEST_FILE, Bundle, Registry, file_sha256, read_bundle
 from sightline.registry.install import INCOMING
 from sightline.registry.room import room_for_it
@@ -50,7 +51,7 @@ def import_model(source: Path, registry: Registry, settings: Settings, **hints: 
         StorageFull: No room.
     """
     known = Hints.of(hints)
-    registry.root.mkdir(parents=True, exist_ok=True)
+    make_folder(registry.root)
     size = source.stat().st_size if source.is_file() else 0
     if not room_for(registry.root, 2 * size, settings.disk_reserve_mb * _MB):
         raise StorageFull(f"There is no room to import {source.name!r} ({size / _MB:.0f} MB).")

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from sightline.errors import BadOption, ModelRefused, NotFound
 from sightline.manifest import Manifest
 from sightline.manifest.pipeline import Pipeline, SecondStage
+from sightline.private import make_folder
 from sightline.registry import (
     CARD_FILE,
     MANIFEST_FILE,
@@ -183,7 +184,7 @@ def _put(manifest: Manifest, card: str, registry: Registry, *, keep_version: boo
     if not keep_version:
         version = _equal(registry, manifest) or free_version(registry, manifest.name, manifest.version)
         manifest = manifest.model_copy(update={"version": version})
-    registry.root.mkdir(parents=True, exist_ok=True)
+    make_folder(registry.root)
     with tempfile.TemporaryDirectory(prefix="sightline-pipeline-") as place:
         folder = Path(place)
         (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=1), "utf-8")

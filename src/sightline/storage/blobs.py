@@ -5,6 +5,7 @@ opens http, ssh and chained addresses, none of which a blob store should.
 """
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -17,7 +18,8 @@ from typing import Any, BinaryIO, Final
 
 import fsspec
 
-from sightline.errors import ConfigError, NotFound, StorageFull
+from sightline.errors import ConfigError, NotFound, StorageFull, how_to_add
+from sightline.private import make_file, make_folder, private_folder
 
 _KINDS: Final = ("file", "s3", "gs", "abfs")
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
@@ -57,7 +59,7 @@ class Blobs:
         self._root = rest.rstrip("/")
         self._reserve = reserve_mb * _MB
         if self._local is not None:
-            self._local.mkdir(parents=True, exist_ok=True, mode=0o700)
+            private_folder(self._local)
 
     def put(self, data: bytes, *, sure: bool = True) -> str:
         """Keep ``data`` and answer its digest; keeping it twice is keeping it once.
@@ -67,6 +69,7 @@ class Blobs:
 
         Raises:
             StorageFull: The disk is at its reserve, or full.
+            ConfigError: Nothing may be written there.
         """
         digest = digest_of(data)
         path = self._path(digest)
@@ -76,7 +79,7 @@ class Blobs:
         try:
             self._write(path, data, sure=sure)
         except OSError as error:
-            raise StorageFull(f"The picture could not be written: {error.strerror or error}.") from error
+            raise _not_written(error) from error
         return digest
 
     def put_file(self, file: Path, digest: str) -> None:
@@ -92,11 +95,11 @@ class Blobs:
                 file.unlink()
                 return
             target = Path(path)
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_folder(target.parent)
             file.replace(target)
             _sync_folder(target.parent)
         except OSError as error:
-            raise StorageFull(f"The file could not be kept: {error.strerror or error}.") from error
+            raise _not_written(error) from error
 
     def get(self, digest: str) -> bytes:
         """The bytes of a digest.
@@ -169,10 +172,10 @@ class Blobs:
             self._fs.pipe_file(path, data)
             return
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(target.parent)
         half = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
-            with half.open("wb") as file:
+            with make_file(half) as file:
                 file.write(data)
                 if sure:
                     file.flush()
@@ -185,6 +188,13 @@ class Blobs:
             raise
 
 
+def _not_written(error: OSError) -> ConfigError | StorageFull:
+    words = f"The file could not be kept: {error.strerror or error}."
+    if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+        return ConfigError(words, next_step="Give data_dir (or blobs) a place that this user may write.")
+    return StorageFull(words)
+
+
 def _open(kind: str) -> Any:
     patience = {"config_kwargs": _PATIENCE} if kind == "s3" else {}
     try:
@@ -193,7 +203,7 @@ def _open(kind: str) -> Any:
         extra = {"s3": "cluster", "gs": "gcs", "abfs": "azure"}[kind]
         raise ConfigError(
             f"Blobs in {kind}:// need a library that is not installed.",
-            next_step=f"Run `pip install 'sightline[{extra}]'`.",
+            next_step=how_to_add(extra),
         ) from error
 
 

@@ -102,8 +102,8 @@ class Database:
         """The engine; the tables are there and current.
 
         Raises:
-            ConfigError: The driver is missing, the database belongs to a newer release, does not let us in, or
-                its folder cannot be written.
+            ConfigError: The driver is missing, its folder cannot be written, or the database is of a newer
+                release or does not let us in.
             Unreachable: It is away.
         """
         with self._opening:

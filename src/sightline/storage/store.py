@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
 
 from sightline.errors import NotFound
+from sightline.private import private_folder
 from sightline.settings import Settings
 from sightline.storage import records
 from sightline.storage.blobs import Blobs
-from sightline.storage.database import Database, storage_full
+from sightline.storage.database import Database
 from sightline.storage.kept import DATABASE, FOLDER, ME, Draft, Page, Picture, Record, Search
 
 _DAY_S: Final = 86_400.0
@@ -39,9 +39,13 @@ class Store:
         results_max: int = 50_000,
         results_mb: float = 0.0,
         reserve_mb: int = 0,
+        around: Path | None = None,
     ) -> None:
-        """Open the folder's store; nothing is created on disk before the first use."""
-        self._folder = folder
+        """Open the folder's store; nothing is created on disk before the first use.
+
+        ``around``: the data folder that it lies in, which is closed to others too.
+        """
+        self._folder, self._around = folder, around
         self._database = Database(database, folder / DATABASE)
         self._place: str | Path = blobs or folder / "blobs"
         self._retention_s = retention_days * _DAY_S
@@ -62,6 +66,7 @@ class Store:
             results_max=settings.results_max,
             results_mb=settings.results_mb,
             reserve_mb=settings.disk_reserve_mb,
+            around=settings.data_path,
         )
 
     def keep(self, draft: Draft) -> Record:
@@ -172,7 +177,9 @@ class Store:
 
     def _make_folder(self) -> None:
         """For this user only: other people's eyes are not asked to look away."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self._around is not None:
+            private_folder(self._around)
+        private_folder(self._folder)
 
     def _picture(self, result_id: str, owner: str, choose: Callable[[tuple[str, str]], str]) -> Picture:
         with self.engine.begin() as connection:
@@ -201,8 +208,5 @@ class Store:
 
     @contextmanager
     def _writing(self) -> Iterator[Connection]:
-        try:
-            with self.engine.execution_options(write=True, alone=True).begin() as connection:
-                yield connection
-        except DBAPIError as error:
-            raise storage_full(error) or error from error
+        with self.engine.execution_options(write=True, alone=True).begin() as connection:
+            yield connection

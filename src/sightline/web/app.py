@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import logging
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,7 @@ from starlette.types import ASGIApp
 from sightline import __version__
 from sightline.errors import SightlineError
 from sightline.settings import Settings
+from sightline.storage.outage import Outage
 from sightline.web.document import complete
 from sightline.web.endpoint import register
 from sightline.web.gate import Gate
@@ -39,6 +41,8 @@ from sightline.web.services import Services
 
 if TYPE_CHECKING:
     from sightline.serving.road import Road
+
+_log = logging.getLogger(__name__)
 
 ENDPOINTS: Final = (
     *predict.ENDPOINTS,
@@ -155,19 +159,26 @@ def _go_on(services: Services) -> None:
 
 async def _carry(services: Services) -> None:
     """Go on with what rules had to say, and with what was watched, when the last server stopped."""
-    try:
-        if services.has_results:
+    outage = Outage(_log, "Rules and watches wait")
+    while services.has_results:
+        try:
             await asyncio.to_thread(_go_on, services)
-    except Exception as error:  # noqa: BLE001 - whoever makes or tests a rule will hear of it
-        services.journal.failure("", error)
+        except Exception as error:  # noqa: BLE001 - a database that is away may be back in a moment
+            await asyncio.sleep(outage.failed(error))
+        else:
+            outage.worked()
+            return
 
 
 async def _prune(services: Services) -> None:
     """Delete what has passed its retention, now and every ten minutes."""
+    outage = Outage(_log, "Pruning waits")
     while True:
         try:
             if services.has_results:
                 await asyncio.to_thread(_prune_once, services)
         except Exception as error:  # noqa: BLE001 - a chore that fails is logged and tried again
-            services.journal.failure("", error)
+            outage.failed(error)
+        else:
+            outage.worked()
         await asyncio.sleep(_PRUNE_S)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from sightline.errors import ConfigError
+from sightline.private import private_folder
 from sightline.settings import Settings
 from sightline.web.guards import Headers, is_loopback
 from sightline.web.problems import NotSignedIn
@@ -34,9 +35,15 @@ def load_secret(folder: Path) -> str:
         ConfigError: The file is too short to be safe, or others may read it.
     """
     path = folder / _FILE
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(folder)
     if not path.exists():
-        _make(path)
+        try:
+            _make(path)
+        except OSError as error:
+            raise ConfigError(
+                f"The server's key cannot be kept in {folder}: {error.strerror or error}.",
+                next_step="Give data_dir a folder that this user may write.",
+            ) from error
     return _read(path)
 
 

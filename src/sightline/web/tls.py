@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sightline.errors import ConfigError
+from sightline.private import private_folder
 from sightline.settings import Settings
 from sightline.web.addresses import Address, as_address, is_wildcard, lan_addresses
 
@@ -120,7 +121,7 @@ def _make(path: Path, names: list[str], addresses: list[Address]) -> None:
     data = _signed(key, names, addresses).public_bytes(serialization.Encoding.PEM) + pem
     half = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(path.parent)
         with os.fdopen(os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(data)
         half.replace(path)

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Final, Self
 from starlette.types import Receive, Scope
 
 from sightline.errors import BadOption, NotAPicture, StorageFull
+from sightline.private import private_folder
 from sightline.storage.kept import FOLDER, Picture
 from sightline.vision.codec import sniff
 from sightline.web.form_stream import End, FormStream, Head
@@ -200,7 +201,7 @@ class _Spool:
     """A file that is being received, beside the blobs, so that keeping it is a rename."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(folder)
         _sweep(folder)
         handle, name = tempfile.mkstemp(dir=folder)
         self.path = Path(name)

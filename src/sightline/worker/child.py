@@ -15,6 +15,7 @@ from sightline.jobs.ledger import Ledger
 from sightline.jobs.stops import HandBack, Stop
 from sightline.settings import Settings
 from sightline.storage.job_kept import Claim
+from sightline.storage.outage import Outage
 from sightline.worker.desk import Desk
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Child:
         self._line = line
         self._ledger = Ledger.open(settings)
         self._desk = Desk(settings, self._ledger)
+        self._outage = Outage(_log, "A worker waits", most_s=5.0)
         self._lease_s = settings.lease_s
         self._current: Claim | None = None
         self._ahead: Claim | None = None
@@ -83,10 +85,10 @@ class Child:
         try:
             self._ledger.queue.take(wait_s)
             claimed = self._ledger.claim(self._name, tuple(self._tasks))
-        except Exception:  # noqa: BLE001 - whatever it is, the next round may work
-            _log.exception("The database is out of reach; a worker waits for it.")
-            self._desk.stopping.wait(_IDLE_S)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next round may work
+            self._desk.stopping.wait(self._outage.failed(error))
             return None
+        self._outage.worked()
         if claimed is not None:
             self._desk.tell(claimed, "go")
         return claimed

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from sightline.settings import Settings
 from sightline.storage.kept import DATABASE, FOLDER
+from sightline.storage.outage import Outage
 from sightline.storage.peek import Peek
 from sightline.worker.kin import TASKS, start
 
@@ -101,15 +102,19 @@ class _Look:
         self._settings = settings
         self._ledger: Ledger | None = None
         self._peek = Peek(settings.data_path / FOLDER / DATABASE)
-        self.pause_s = _LOOK_FAR_S if settings.database else _LOOK_S
+        self._usual_s = self.pause_s = _LOOK_FAR_S if settings.database else _LOOK_S
+        self._outage = Outage(_log, "Jobs wait", most_s=10.0)
 
     def work_waits(self) -> bool:
         """Whether rows wait, or seem to run (their worker may have vanished)."""
         try:
-            return self._peek.unfinished() if not self._settings.database else self._far()
-        except Exception:  # noqa: BLE001 - the next look may work
-            _log.exception("The database of the jobs is out of reach.")
+            found = self._peek.unfinished() if not self._settings.database else self._far()
+        except Exception as error:  # noqa: BLE001 - the next look may work
+            self.pause_s = max(self._usual_s, self._outage.failed(error))
             return False
+        self._outage.worked()
+        self.pause_s = self._usual_s
+        return found
 
     def _far(self) -> bool:
         from sightline.jobs.ledger import Ledger  # noqa: PLC0415 - loads the database's library

@@ -14,6 +14,7 @@ from typing import Final
 from sightline.jobs.ledger import Ledger
 from sightline.settings import Settings
 from sightline.storage.job_kept import Claim
+from sightline.storage.outage import Outage
 from sightline.worker.kin import TASKS
 from sightline.worker.slot import Ended, Slot
 
@@ -139,6 +140,7 @@ class Supervisor:
     def _look_after(self) -> None:
         """Reap every two seconds, expire every ten minutes."""
         expired = -_EXPIRE_S
+        outage = Outage(_log, "Looking after the jobs waits")
         while not self._stopping.is_set():
             try:
                 done = self._ledger.reap()
@@ -147,9 +149,11 @@ class Supervisor:
                 if time.monotonic() - expired > _EXPIRE_S:
                     self._ledger.expire()
                     expired = time.monotonic()
-            except Exception:  # noqa: BLE001 - the next round may work
-                _log.exception("Looking after the jobs failed; it is tried again.")
-            self._stopping.wait(_REAP_S)
+            except Exception as error:  # noqa: BLE001 - the next round may work
+                self._stopping.wait(max(_REAP_S, outage.failed(error)))
+            else:
+                outage.worked()
+                self._stopping.wait(_REAP_S)
 
 
 def _shared(settings: Settings, slots: int) -> Settings:

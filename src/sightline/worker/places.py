@@ -8,6 +8,7 @@ from typing import Final
 
 from sightline.errors import BadOption, NotFound, StorageFull
 from sightline.jobs.orders import Place
+from sightline.private import private_folder
 from sightline.storage.archive import BYTES_MAX, Archive
 from sightline.storage.folders import SUFFIXES
 from sightline.worker.desk import Desk
@@ -57,7 +58,7 @@ def data_set_of(desk: Desk, place: Place, check: Callable[[], None]) -> Iterator
 
 @contextmanager
 def _folder(desk: Desk) -> Iterator[Path]:
-    desk.settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(desk.settings.data_path)
     with tempfile.TemporaryDirectory(prefix=".job-", dir=desk.settings.data_path) as name:
         try:
             yield Path(name)

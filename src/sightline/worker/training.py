@@ -18,8 +18,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, Final
 
-from sightline.errors import BadOption, ConfigError, SightlineError
+from sightline.errors import BadOption, ConfigError, SightlineError, how_to_add
 from sightline.jobs.orders import TrainOrder, read
+from sightline.private import private_folder
 from sightline.storage.job_kept import Claim, Item
 from sightline.worker.desk import Desk
 
@@ -61,10 +62,10 @@ def train(desk: Desk, claim: Claim) -> Mapping[str, Any]:
     if find_spec("torch") is None:
         raise ConfigError(
             "Training needs torch, which is not installed where this worker runs.",
-            next_step="Install the extra: `pip install 'sightline[train]'`.",
+            next_step=how_to_add("train"),
         )
     folder = desk.settings.data_path / RUNS / claim.root
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(folder)
     epochs = _Epochs(desk, claim, folder / LOG)
     run = _Run(_words(desk, order, folder), folder / "job.log")
     try:

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from sightline.errors import NotFound
 from sightline.jobs.video import VideoOrder
+from sightline.private import private_folder
 from sightline.serving.keeping import THUMBNAIL_SIDE
 from sightline.storage.job_kept import Claim, Item
 from sightline.storage.kept import Picture
@@ -38,7 +39,7 @@ def video(desk: Desk, claim: Claim) -> Mapping[str, Any]:
     bundle = desk.road.registry.resolve(order.model or desk.settings.model or None)
     desk.road.load(bundle.reference)
     wish = film.Wish(bundle.reference, order.ask, order.every_s, order.side)
-    desk.settings.data_path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    private_folder(desk.settings.data_path)
     with tempfile.TemporaryDirectory(prefix=".video-", dir=desk.settings.data_path) as name:
         folder = Path(name)
         source = _source(desk, claim, order, folder)
