@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.browser.serving import running_server
-from tests.browser.steps import download, look_at
+from tests.browser.steps import ask, download, look_at
 from tests.browser.watch import Watch
 from tests.rules.receiver import Inbox, receiving
 from tests.serving.test_pipelines import BLUE, DOOR, RED, png
@@ -108,22 +108,78 @@ def test_a_delivery_that_failed_is_tried_again_by_hand(opened: Opening, place: s
     expect(page.get_by_role("article")).to_have_count(0)
 
 
+@pytest.mark.parametrize("width", [390, 1280])
 @pytest.mark.parametrize(
     ("label", "value", "words"),
     [
         ("Webhook", "http://10.0.0.1/hook", "not on the public internet"),
+        ("Webhook", "example.org", "such as https://example.org/hook"),
         ("E-mail", "jo@example.org", "mail_server"),
-        ("of the last", "2", "can never be"),
+        ("E-mail", "jo", "such as jo@example.org"),
+        ("of the last", "2", "3 of 2 captures can never be"),
+        ("Least score in %", "", "A number from 0 to 100"),
+        ("Minutes of quiet then", "", "A number from 0 to 43,200"),
+        ("Label or verdict", "", "This is needed"),
     ],
 )
-def test_wrong_input_is_said_in_words(opened: Opening, label: str, value: str, words: str) -> None:
-    page = opened("/rules")
+def test_what_is_wrong_is_said_at_its_field(
+    opened: Opening, width: int, label: str, value: str, words: str
+) -> None:
+    page = opened("/rules", width=width)
     expect(page.get_by_text("There is no rule yet.")).to_be_visible()
     page.get_by_label("Label or verdict").fill("rider")
-    page.get_by_label(label, exact=True).fill(value)
+    field = page.get_by_label(label, exact=True)
+    field.fill(value)
     page.get_by_role("button", name="Make the rule").click()
-    expect(page.locator(".problem")).to_contain_text(words)
-    expect(page.get_by_label("Label or verdict")).to_have_value("rider")
+    fault = page.locator(".field-fault")
+    expect(fault).to_contain_text(words)
+    expect(field).to_be_focused()
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(fault).to_be_in_viewport()
+    assert page.evaluate(
+        "a => a.nextElementSibling.className.includes('field-fault')", field.element_handle()
+    )
+    expect(page.get_by_role("article")).to_have_count(0)
+
+
+def test_the_second_rule_begins_with_what_the_first_began_with(opened: Opening, place: str) -> None:
+    page = opened("/rules")
+    for count, what in enumerate(("rider", "human"), start=1):
+        page.get_by_label("Label or verdict").fill(what)
+        page.get_by_role("button", name="Make the rule").click()
+        expect(page.get_by_role("article")).to_have_count(count)
+        expect(page.get_by_label("Least score in %")).to_have_value("80")
+        expect(page.get_by_label("In so many captures")).to_have_value("3")
+        expect(page.get_by_label("of the last")).to_have_value("5")
+        expect(page.get_by_label("Minutes of quiet then")).to_have_value("10")
+        expect(page.get_by_role("checkbox")).to_be_checked()
+    rules = ask(f"{place}/api/v1/rules")["rules"]
+    told = [(it["min_score"], it["hits"], it["of"], it["quiet_s"], len(it["actions"])) for it in rules]
+    assert told == 2 * [(0.8, 3, 5, 600, 2)]
+    for left in (1, 0):
+        page.get_by_role("button", name="Remove").first.click()
+        expect(page.get_by_role("article")).to_have_count(left)
+
+
+def test_words_are_offered_and_a_strange_one_is_warned_of(opened: Opening) -> None:
+    page = opened("/rules", width=390)
+    page.get_by_label("Label or verdict").fill("unicorn")
+    expect(page.locator("#new-words option[value=rider]").first).to_be_attached()
+    page.get_by_role("button", name="Make the rule").click()
+    expect(page.get_by_role("article")).to_contain_text("No model here says 'unicorn'")
+    page.get_by_role("button", name="Remove").click()
+    expect(page.get_by_role("article")).to_have_count(0)
+
+
+def test_a_notification_that_nobody_could_see_is_not_delivered(opened: Opening) -> None:
+    page = opened("/rules", width=320)
+    page.get_by_label("Label or verdict").fill("rider")
+    page.get_by_role("button", name="Make the rule").click()
+    page.get_by_role("button", name="Test").click()
+    row = page.get_by_role("row").filter(has_text="Notification")
+    expect(row).to_contain_text("Nobody could see it")
+    expect(row).to_contain_text("failed")
+    page.get_by_role("button", name="Remove").click()
     expect(page.get_by_role("article")).to_have_count(0)
 
 

@@ -1,16 +1,76 @@
 """The place of watches, over a camera on the loopback."""
 
+import shutil
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 from tests.browser.serving import running_server
+from tests.browser.steps import ask
 from tests.browser.watch import Watch
 from tests.watching.cameras import Camera
 from tests.watching.conftest import colour_data
 
 __all__ = ["colour_data"]
 pytestmark = pytest.mark.browser
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server that may look at one camera."""
+
+    url: str
+    camera: Camera
+
+    def watches(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = ask(f"{self.url}/api/v1/watches")["watches"]
+        return found
+
+
+Opening = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def served(colour_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder = tmp_path_factory.mktemp("watches")
+    data = Path(shutil.copytree(colour_data, folder / "data"))
+    with Camera() as camera:
+        allow = f"fetch_allow=127.0.0.1:{camera.port}"
+        with running_server(data, folder / "log.txt", "--model", "colour", "--set", allow) as url:
+            yield Served(url, camera)
+
+
+@pytest.fixture
+def one(served: Served) -> Iterator[Served]:
+    """The server, which watches nothing after the test."""
+    yield served
+    for watch in served.watches():
+        path = f"{served.url}/api/v1/watches/{watch['id']}"
+        urllib.request.urlopen(urllib.request.Request(path, method="DELETE"), timeout=30).close()
+
+
+@pytest.fixture
+def opened(chromium: Browser, one: Served) -> Iterator[Opening]:
+    """Opens watched pages of that server."""
+    watches: list[tuple[Watch, int]] = []
+
+    def make(path: str, *, width: int = 1280) -> Page:
+        context = chromium.new_context(
+            base_url=one.url, viewport={"width": width, "height": 800}, locale="en-GB"
+        )
+        watches.append((Watch(context.new_page()), width))
+        watches[-1][0].page.goto(path)
+        return watches[-1][0].page
+
+    yield make
+    for watch, width in watches:
+        assert watch.complaints == []
+        assert watch.page.evaluate("document.documentElement.scrollWidth") <= width
+        watch.page.context.close()
 
 
 @pytest.mark.parametrize("width", [390, 1280])
@@ -39,7 +99,57 @@ def test_a_camera_is_watched_and_ended(
             page.screenshot(path=tmp_path / "watches.png")
             card.get_by_role("button", name="End").click()
             expect(card).to_have_count(0)
-            page.get_by_label("Address of the camera").fill("rtsp://10.0.0.9/x")
-            page.get_by_role("button", name="Watch", exact=True).click()
-            expect(page.get_by_role("alert")).to_contain_text("List 10.0.0.9 in")
+            for address, words in (("rtsp://10.0.0.9/x", "List 10.0.0.9 in"), ("abc", "such as rtsp://")):
+                page.get_by_label("Address of the camera").fill(address)
+                page.get_by_role("button", name="Watch", exact=True).click()
+                expect(page.get_by_role("alert")).to_contain_text(words)
+                expect(page.get_by_label("Address of the camera")).to_be_focused()
             context.close()
+
+
+def test_the_second_camera_is_looked_at_as_seldom_as_the_first(opened: Opening, one: Served) -> None:
+    page = opened("/watches")
+    for count, name in enumerate(("door", "yard"), start=1):
+        page.get_by_label("Address of the camera").fill(one.camera.url())
+        page.get_by_label("Name, for you").fill(name)
+        page.get_by_role("button", name="Watch", exact=True).click()
+        expect(page.get_by_role("article")).to_have_count(count)
+        expect(page.get_by_label("Seconds from look")).to_have_value("10")
+    assert [it["every_s"] for it in one.watches()] == [10, 10]
+    page.get_by_label("Address of the camera").fill(one.camera.url())
+    page.get_by_label("Seconds from look").fill("")
+    page.get_by_role("button", name="Watch", exact=True).click()
+    expect(page.locator(".field-fault")).to_have_text("A number from 0 to 86,400.")
+    expect(page.get_by_label("Seconds from look")).to_be_focused()
+    page.get_by_label("Seconds from look").fill("5")
+    page.get_by_label("Name, for you").fill("door")
+    page.get_by_role("button", name="Watch", exact=True).click()
+    expect(page.locator(".field-fault")).to_contain_text("There is a watch called 'door' already")
+    expect(page.get_by_label("Name, for you")).to_be_focused()
+    assert len(one.watches()) == 2
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_watch_is_made_with_a_model_and_changed(opened: Opening, one: Served, width: int) -> None:
+    page = opened("/watches", width=width)
+    page.get_by_label("Address of the camera").fill(one.camera.url(login="joe:secret@"))
+    page.get_by_label("Name, for you").fill("gate")
+    page.get_by_label("Looks with").select_option("colour")
+    page.get_by_label("Minimum score").fill("35")
+    page.get_by_role("button", name="Watch", exact=True).click()
+    card = page.get_by_role("article", name="gate")
+    expect(card).to_contain_text("colour")
+    (made,) = (it for it in one.watches() if it["name"] == "gate")
+    assert (made["model"], made["min_score"], made["size"]) == ("colour", 0.35, None)
+    card.get_by_role("button", name="Change").press("Enter")
+    expect(page.get_by_role("heading", name="Change gate")).to_be_focused()
+    expect(page.get_by_label("Minimum score")).to_have_value("35")
+    page.get_by_label("Seconds from look").fill("7")
+    page.get_by_label("Name, for you").fill("back gate")
+    page.get_by_label("Minimum score").fill("")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("article", name="back gate")).to_contain_text("every 7 s")
+    expect(page.get_by_role("heading", name="Watch a camera")).to_be_visible()
+    (after,) = (it for it in one.watches() if it["name"] == "back gate")
+    assert (after["id"], after["min_score"], after["every_s"]) == (made["id"], None, 7)
+    assert after["source"] == one.camera.url()

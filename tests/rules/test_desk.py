@@ -180,7 +180,12 @@ def test_only_named_sources_and_enough_captures_count(opened: Opening) -> None:
     (alert,) = desk.seen("door", SEEN, 1.0)
     assert alert.browser
     (one,) = desk.deliveries(kinds=["browser"])
-    assert (one.state, one.kind) == ("delivered", "browser")
+    assert (one.state, one.kind, one.attempts) == ("failed", "browser", 1)
+    assert "Nobody could see it" in one.answer, "no page took the capture, so none shows it"
+    desk.seen("door", SEEN, 2.0, page=True)
+    desk.seen("door", SEEN, 3.0, page=True)
+    newest, _ = desk.deliveries(kinds=["browser"])
+    assert (newest.state, newest.answer) == ("delivered", "handed to the page that took the capture")
 
 
 def test_a_command_gets_the_event_and_no_shell(opened: Opening, tmp_path: Path, monkeypatch: Any) -> None:

@@ -102,3 +102,13 @@ def test_a_verdict_counts_with_the_score_that_gave_it() -> None:
     assert score(result(staged), "human") == 0
     nobody = Staged(found(), (), (), ("rider",), "no_human", scores=(0.25, None))
     assert score(result(nobody), "no_human") == 0.75
+
+
+@pytest.mark.parametrize("what", ["rider", "Rider", "delivery RIDER"])
+def test_a_verdict_may_be_called_by_its_title_whatever_the_capitals(what: str) -> None:
+    then = Classification(np.array([0]), np.array([0.75], np.float32))
+    staged = Staged(
+        found((0, 0.5)), (then,), ("rider",), ("rider",), "rider", "Delivery rider", scores=(0.5, 0.75)
+    )
+    assert score(result(staged), what) == 0.75
+    assert score(result(staged), "Person") == 0.5

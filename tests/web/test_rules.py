@@ -106,3 +106,38 @@ def test_what_is_not_there_is_404(client: httpx.Client) -> None:
     assert client.delete(f"{RULES}/nothing").status_code == 404
     assert client.post(f"{RULES}/nothing/test").status_code == 404
     assert client.post(f"{DELIVERIES}/nothing/retry").status_code == 404
+
+
+def test_a_word_that_no_model_says_is_kept_with_a_warning(starting: Callable[..., Server]) -> None:
+    server = starting()
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+        words = client.get(f"{RULES}/words").json()["words"]
+        assert "person" in {word["what"] for word in words}
+        told = {}
+        for what in ("person", "PERSON", "unicorn", "persn"):
+            made = client.post(RULES, json={"what": what, "actions": [{"kind": "log"}]})
+            assert made.status_code == 201
+            told[what] = made.json()["warning"]
+        assert (told["person"], told["PERSON"]) == (None, None)
+        assert told["unicorn"].startswith("No model here says 'unicorn'")
+        assert "Close to it: person" in told["persn"]
+        assert [rule["warning"] for rule in client.get(RULES).json()["rules"]] == list(told.values())
+
+
+def test_a_wrong_action_is_said_in_words_at_its_field(starting: Callable[..., Server]) -> None:
+    server = starting(mail_server="smtp://mail.invalid", mail_from="us@mail.invalid")
+    with httpx.Client(base_url=server.url, timeout=30) as client:
+
+        def refused(**wish: Any) -> tuple[str, str]:
+            body = client.post(RULES, json={"what": "person", "actions": [{"kind": "log"}]} | wish).json()
+            return body["field"], body["detail"]
+
+        field, words = refused(actions=[{"kind": "log"}, {"kind": "email", "to": "jo"}])
+        assert field.startswith("actions.1")
+        assert "no e-mail address; one looks like jo@example.org" in words
+        field, words = refused(actions=[{"kind": "webhook", "url": "http://10.0.0.1/x"}])
+        assert field == "actions.0"
+        assert "not on the public internet" in words
+        field, words = refused(hits=3, of=2)
+        assert field == "of"
+        assert refused(min_score=2) == ("min_score", "min_score: it must be 1 or less.")

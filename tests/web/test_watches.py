@@ -123,3 +123,69 @@ def test_wrong_wishes(client: httpx.Client) -> None:
     assert client.post(WATCHES, content=b"{}").status_code == 415
     assert client.get(f"{WATCHES}/nix").status_code == 404
     assert client.get(f"{WATCHES}/nix/picture").status_code == 404
+
+
+def test_a_watch_is_changed_in_place_and_its_password_stays(starting: Starting, camera: Camera) -> None:
+    server = starting(fetch_allow=allow(camera))
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        wish = {
+            "source": camera.url(login="joe:secret@"),
+            "name": "door",
+            "every_s": 0.2,
+            "labels": ["person"],
+        }
+        made = client.post(WATCHES, json=wish).json()
+        until(client, made["id"], lambda it: it["answers"] >= 1)
+        again = {"name": "front door", "every_s": 3, "min_score": 0.6, "size": None, "model": None}
+        changed = client.put(f"{WATCHES}/{made['id']}", json=again)
+        assert changed.status_code == 200, changed.text
+        body = changed.json()
+        told = (body["id"], body["name"], body["every_s"], body["min_score"], body["labels"], body["source"])
+        assert told == (made["id"], "front door", 3, 0.6, None, camera.url())
+        assert until(client, made["id"], lambda it: it["answers"] >= 1)["state"] == "watching"
+        refused = client.put(f"{WATCHES}/{made['id']}", json=again | {"source": "rtsp://127.0.0.1/x"})
+        assert (refused.status_code, refused.json()["field"]) == (422, "source")
+        assert until(client, made["id"], lambda it: it["answers"] >= 1)["name"] == "front door"
+        assert client.put(f"{WATCHES}/nix", json=again).status_code == 404
+
+
+def test_two_watches_of_one_name_would_be_one_to_rules(client: httpx.Client) -> None:
+    one = client.post(WATCHES, json={"source": "http://one.invalid/x", "name": "door", "every_s": 60}).json()
+    two = client.post(WATCHES, json={"source": "http://two.invalid/x", "name": "yard", "every_s": 60}).json()
+    try:
+        again = client.post(WATCHES, json={"source": "http://three.invalid/x", "name": "door"})
+        assert (again.status_code, again.json()["field"]) == (409, "name")
+        assert "already" in again.json()["detail"]
+        renamed = client.put(f"{WATCHES}/{two['id']}", json={"name": "door"})
+        assert (renamed.status_code, renamed.json()["field"]) == (409, "name")
+        kept = client.put(f"{WATCHES}/{one['id']}", json={"name": "door", "every_s": 30})
+        assert (kept.status_code, kept.json()["every_s"]) == (200, 30), kept.text
+        assert [it["name"] for it in client.get(WATCHES).json()["watches"]] == ["door", "yard"]
+    finally:
+        for made in (one, two):
+            client.delete(f"{WATCHES}/{made['id']}")
+
+
+@pytest.mark.parametrize(
+    ("wish", "field", "words"),
+    [
+        (
+            {"source": "abc"},
+            "source",
+            "this is no address of a camera; one looks like rtsp://camera.lan/stream1",
+        ),
+        ({"source": "http://x/y", "every_s": -1}, "every_s", "it must be 0 or more"),
+        ({"source": "http://x/y", "every_s": "often"}, "every_s", "it must be a number"),
+        ({"source": "http://x/y", "every": 3}, "", "it is `every_s`"),
+        ({"source": "http://x/y", "size": 1.5}, "size", "it must be a whole number"),
+        ({"source": "http://x/y", "model": "nix"}, "model", "nix"),
+        ({}, "source", "this is missing"),
+    ],
+)
+def test_what_is_off_is_said_in_words_at_the_field(
+    client: httpx.Client, wish: dict[str, Any], field: str, words: str
+) -> None:
+    body = client.post(WATCHES, json=wish).json()
+    assert body.get("field", "") == field
+    assert words in body["detail"], body["detail"]
+    assert "pattern" not in body["detail"]

@@ -22,6 +22,9 @@ _KEPT_VARIABLES: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
 _GONE: Final = 410
 """A receiver that says so wants nothing more: trying again would be rude."""
 
+SHOWN: Final = "handed to the page that took the capture"
+UNSEEN: Final = "Nobody could see it: no page took this capture. Watches and tests have none."
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -44,8 +47,10 @@ def act(one: Delivery, action: Action, secret: str, settings: Settings) -> Attem
                 return Attempt(done=True, status=None, answer="taken by the mail server")
             case "command":
                 return _run(one, action)
-            case "log" | "browser":
+            case "log":
                 return Attempt(done=True, status=None, answer="")
+            case "browser":  # shown when it fires, or by nobody: later is of no use
+                return Attempt(done=False, status=None, answer=UNSEEN, final=True)
     except SightlineError as error:
         return Attempt(done=False, status=None, answer=error.message)
 

@@ -9,18 +9,18 @@ import secrets
 import threading
 import time as clock
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from sightline.rules import engine, signing
-from sightline.rules.acting import target_of
+from sightline.rules.acting import SHOWN, UNSEEN, target_of
 from sightline.rules.courier import WAITS_S, Courier
 from sightline.rules.drafts import read_draft
 from sightline.settings import Settings
 from sightline.storage import rule_rows
 from sightline.storage.database import Database
-from sightline.storage.kept import DATABASE, FOLDER, ME
+from sightline.storage.kept import ME
 from sightline.storage.rule_kept import AT_ONCE, Action, ActionKind, Delivery, Rule
 from sightline.types import Result, Staged
 
@@ -66,8 +66,7 @@ class RuleDesk:
     @classmethod
     def open(cls, settings: Settings) -> "RuleDesk":
         """The desk of the settings' database, which is opened when it is first needed."""
-        file = settings.data_path / FOLDER / DATABASE
-        return cls(settings, Database(settings.database, file))
+        return cls(settings, Database.of(settings))
 
     def start(self) -> None:
         """Begin to deliver, also what an earlier process left behind (if there is anything at all)."""
@@ -80,7 +79,13 @@ class RuleDesk:
         self._database.close()
 
     def seen(
-        self, source: str, result: Result, time: float | None = None, *, owner: str = ME
+        self,
+        source: str,
+        result: Result,
+        time: float | None = None,
+        *,
+        page: bool = False,
+        owner: str = ME,
     ) -> tuple[Alert, ...]:
         """One capture. Every rule of this source takes one step; those that fire are written down.
 
@@ -88,6 +93,7 @@ class RuleDesk:
             source: What captured it, the same text every time: ``door``, ``camera:3f2a``.
             result: The answer about it, as the source has it.
             time: When it was captured (Unix seconds); None: now.
+            page: A page took it, and will show what fires; nobody sees notifications about other captures.
             owner: Whose capture it is; only rules of the same owner count.
 
         Returns:
@@ -104,7 +110,7 @@ class RuleDesk:
             score = engine.score(result, rule.condition.what)
             hit = score > 0 and score >= rule.condition.min_score
             if self._step(rule, source, hit=hit, time=moment):
-                self._write(rule, source, _payload(rule, source, score, moment, result))
+                self._write(rule, source, _payload(rule, source, score, moment, result), page=page)
                 alerts.append(_alert(rule, source, score, moment))
         return tuple(alerts)
 
@@ -199,8 +205,12 @@ class RuleDesk:
             self._states[key], fires = engine.step(rule.condition, rule.quiet_s, state, hit=hit, time=time)
         return fires
 
-    def _write(self, rule: Rule, source: str, payload: dict[str, Any]) -> tuple[Delivery, ...]:
-        wanted = [(_delivery(rule, action, source, payload), action) for action in rule.actions]
+    def _write(
+        self, rule: Rule, source: str, payload: dict[str, Any], *, page: bool = False
+    ) -> tuple[Delivery, ...]:
+        made = [_delivery(rule, action, source, payload) for action in rule.actions]
+        told = [_shown(one, page=page) if one.kind == "browser" else one for one in made]
+        wanted = list(zip(told, rule.actions, strict=True))
         self._database.write(lambda it: rule_rows.put(it, rule, wanted))
         if any(action.kind == "log" for action in rule.actions):
             _log.warning("Rule %r: %s at %s.", rule.name, rule.condition.what, source)
@@ -246,6 +256,13 @@ def _delivery(rule: Rule, action: Action, source: str, payload: dict[str, Any]) 
         created=clock.time(),
         owner=rule.owner,
     )
+
+
+def _shown(one: Delivery, *, page: bool) -> Delivery:
+    """A notification is shown by the page that took the capture; where none did, nobody sees it."""
+    if page:
+        return replace(one, answer=SHOWN)
+    return replace(one, state="failed", answer=UNSEEN)
 
 
 def _payload(rule: Rule, source: str, score: float, time: float, result: Result | None) -> dict[str, Any]:

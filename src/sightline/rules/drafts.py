@@ -1,11 +1,13 @@
 """A rule as somebody writes it down, in TOML or JSON: checked field by field before it is kept."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from sightline.errors import BadOption
+from sightline.errors import BadOption, SightlineError
+from sightline.manifest.words import first_fault
 from sightline.outbound.mail import check_mail
 from sightline.outbound.post import check_address
 from sightline.settings import Settings
@@ -13,7 +15,7 @@ from sightline.storage.rule_kept import Action, Condition
 
 CAPTURES_MAX = 100
 QUIET_MAX_S = 30 * 86_400.0
-_ADDRESS = r"^[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,190}$"
+_ADDRESS = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,190}")
 
 
 class _Frozen(BaseModel):
@@ -31,7 +33,15 @@ class EmailDraft(_Frozen):
     """A message through the operator's mail server."""
 
     kind: Literal["email"]
-    to: str = Field(pattern=_ADDRESS)
+    to: str = Field(max_length=300)
+
+    @field_validator("to")
+    @classmethod
+    def _is_address(cls, to: str) -> str:
+        if not _ADDRESS.fullmatch(to):
+            msg = f"this is no e-mail address; one looks like jo@example.org, got {to[:60]!r}"
+            raise ValueError(msg)
+        return to
 
 
 class CommandDraft(_Frozen):
@@ -100,21 +110,31 @@ def read_draft(given: Mapping[str, Any], settings: Settings, *, trusted: bool) -
     try:
         draft = RuleDraft.model_validate(given)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the rule"
-        words = first["msg"].removeprefix("Value error, ").rstrip(".")
-        raise BadOption(f"{place}: {words}.", next_step="docs/how-to/rules.md shows whole rules.") from error
-    for action in draft.actions:
-        if isinstance(action, CommandDraft) and not trusted:
-            raise BadOption(
-                "A rule that runs a command cannot be made over HTTP.",
-                next_step="Make it on the machine itself: `sightline rules add FILE`.",
-            )
-        if isinstance(action, WebhookDraft):
-            check_address(action.url, settings)
-        if isinstance(action, EmailDraft):
-            check_mail(settings)
+        place, words = first_fault(error)
+        raise BadOption(
+            f"{place or 'the rule'}: {words}.",
+            next_step="docs/how-to/rules.md shows whole rules.",
+            field=place or "of",  # the one rule over several fields
+        ) from error
+    for number, action in enumerate(draft.actions):
+        try:
+            _check(action, settings, trusted=trusted)
+        except SightlineError as error:
+            error.field = f"actions.{number}"
+            raise
     return draft
+
+
+def _check(action: ActionDraft, settings: Settings, *, trusted: bool) -> None:
+    if isinstance(action, CommandDraft) and not trusted:
+        raise BadOption(
+            "A rule that runs a command cannot be made over HTTP.",
+            next_step="Make it on the machine itself: `sightline rules add FILE`.",
+        )
+    if isinstance(action, WebhookDraft):
+        check_address(action.url, settings)
+    if isinstance(action, EmailDraft):
+        check_mail(settings)
 
 
 def _action(draft: WebhookDraft | EmailDraft | CommandDraft | PlainDraft) -> Action:

@@ -35,13 +35,17 @@ def score(result: Result, what: str) -> float:
     """How strongly a result says ``what``: 0 when it does not.
 
     Of pipelines, the verdict about the picture counts with the score of the stage that gave it (for "nothing
-    there", what is left of the strongest candidate), and the labels of stage one as everywhere.
+    there", what is left of the strongest candidate), and the labels of stage one as everywhere. Capitals do
+    not matter, and a verdict may be called by its title.
     """
-    prediction = result.prediction
-    if isinstance(prediction, Staged) and prediction.verdict == what:
+    prediction, wanted = result.prediction, what.casefold()
+    if isinstance(prediction, Staged) and wanted in (
+        prediction.verdict.casefold(),
+        prediction.title.casefold(),
+    ):
         first, second = prediction.scores
         return second if second is not None else 1 - (first or 0.0)
-    ids = [number for number, label in enumerate(result.labels) if label == what]
+    ids = [number for number, label in enumerate(result.labels) if label.casefold() == wanted]
     rows = _rows(prediction)
     pairs = zip(rows.score.tolist(), rows.label.tolist(), strict=True)
     return max((found for found, label in pairs if label in ids), default=0.0)

@@ -9,7 +9,7 @@ from sightline.storage.kept import ME
 ActionKind = Literal["webhook", "command", "email", "log", "browser"]
 DeliveryState = Literal["waiting", "sending", "delivered", "failed"]
 AT_ONCE: Final[tuple[ActionKind, ...]] = ("log", "browser")
-"""Nothing can go wrong with these: they are done when the rule fires."""
+"""These are over when the rule fires: nobody tries them again."""
 
 
 @dataclass(frozen=True, slots=True)

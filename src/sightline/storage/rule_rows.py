@@ -95,7 +95,7 @@ def remove(connection: Connection, owner: str, rule_id: str) -> None:
 def put(connection: Connection, rule: Rule, wanted: Iterable[tuple[Delivery, Action]]) -> None:
     """Write down the actions of one firing; those that are done at once, as done."""
     for one, action in wanted:
-        done = one.state == "delivered"
+        done = one.state in ("delivered", "failed")
         connection.execute(
             insert(deliveries).values(
                 id=one.id,

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -91,12 +91,49 @@ class Watches:
         """
         from sightline.storage import watch_rows  # noqa: PLC0415
 
-        found = parse(source)
-        check(found, self._settings)
-        keeping.wanted(self._road(), wish["model"], _ask(wish))
-        watch = Watch(secrets.token_hex(8), name or found.shown[:200], source, dict(wish), time.time())
+        watch = self._sound(Watch(secrets.token_hex(8), name, source, dict(wish), time.time()))
         self._open().write(partial(watch_rows.add, watch=watch))
         return self._begin(watch)
+
+    def change(self, watch_id: str, source: str, name: str, wish: Mapping[str, Any]) -> Standing:
+        """Go on under other terms: written down first, then begun anew under the same id.
+
+        Args:
+            watch_id: Which one.
+            source: Where else to look; empty: where it looks now, with the password that is known here only.
+            name: Its name from now on; empty: the address.
+            wish: As of `add`, all of it.
+
+        Raises:
+            NotFound: There is none.
+            SightlineError: As of `add`; it goes on as it was.
+        """
+        from sightline.storage import watch_rows  # noqa: PLC0415
+
+        before = self.get(watch_id).watch
+        after = replace(before, source=source or before.source, name=name, wish=dict(wish))
+        watch = self._sound(after)
+        self._open().write(partial(watch_rows.change, watch=watch))
+        with self._lock:
+            one = self._running.get(watch_id)
+        if one is not None:
+            self._end([one])
+        return self._begin(watch)
+
+    def _sound(self, watch: Watch) -> Watch:
+        """The same with a name, if it can be watched at all. An error names the field that is off."""
+        try:
+            found = parse(watch.source)
+            check(found, self._settings)
+        except SightlineError as error:
+            error.field = "source"
+            raise
+        try:
+            keeping.wanted(self._road(), watch.wish["model"], _ask(watch.wish))
+        except NotFound as error:
+            error.field = "model"
+            raise
+        return replace(watch, name=watch.name or found.shown[:200])
 
     def all(self) -> list[Standing]:
         """How all of them are doing, the oldest first."""
@@ -151,8 +188,7 @@ class Watches:
 
         with self._lock:
             if self._database is None:
-                file = self._settings.data_path / FOLDER / DATABASE
-                self._database = Database(self._settings.database, file)
+                self._database = Database.of(self._settings)
             return self._database
 
     def _begin(self, watch: Watch) -> Standing:

@@ -69,7 +69,7 @@ def _alerts(services: Services, camera: str, result: Result) -> tuple["Alert", .
     if not services.has_results:
         return ()
     try:
-        return services.rules.seen(camera, result)
+        return services.rules.seen(camera, result, page=True)
     except SightlineError as error:
         services.journal.write("rules", problem=error.code, detail=error.message)
         return ()

@@ -21,7 +21,7 @@ Needs: TypeAlias = Literal["public", "infer", "read", "write", "admin"]
 class Endpoint:
     """Method, path, handler, the scope that a key must have, and the words of the documentation."""
 
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     handler: Callable[..., Any]
     needs: Needs

@@ -26,9 +26,9 @@ from sightline.storage.kept import Picture
 from sightline.types import Ask
 from sightline.web.intake import header, read_body
 from sightline.web.job_schemas import InputsWish, JobWish, OptionsWish
-from sightline.web.job_whole import WHOLE, KindWish, check_whole, complaint, from_form, whole_of
+from sightline.web.job_whole import WHOLE, KindWish, check_whole, from_form, whole_of
 from sightline.web.options import Options, options_of
-from sightline.web.problems import BodyTooLarge, KeyReused
+from sightline.web.problems import BodyTooLarge, KeyReused, complaint
 from sightline.web.services import Services, Ticket
 from sightline.web.uploads import Arrived, Kept, clean_path, names_of, receive_files
 
@@ -92,7 +92,7 @@ async def _from_json(request: Request, services: Services, ticket: Ticket) -> Or
     try:
         return await asyncio.to_thread(_from_wish, body, services.settings.job_pictures_max)
     except ValidationError as error:
-        raise complaint(error) from error
+        raise complaint(error, "a job") from error
 
 
 def _from_wish(body: bytes, most: int) -> Order:

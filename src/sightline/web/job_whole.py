@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sightline.errors import BadOption, ConfigError
+from sightline.errors import BadOption, ConfigError, how_to_add
 from sightline.jobs.orders import (
     EVALUATE,
     IMPORT,
@@ -23,7 +23,7 @@ from sightline.jobs.orders import (
     TrainOrder,
 )
 from sightline.web.job_schemas import EvaluateWish, ImportWish, TrainWish, UploadWish, Wish
-from sightline.web.problems import BadRequest
+from sightline.web.problems import BadRequest, complaint
 from sightline.web.services import Services
 from sightline.web.uploads import Arrived, clean_path
 
@@ -101,7 +101,7 @@ def from_form(arrived: Arrived, query: bytes) -> Order:
         options = json.loads(fields.get("options") or "{}")
         return whole_of(kind, json.dumps(wish | {"options": options}))[0]
     except ValidationError as error:
-        raise complaint(error) from error
+        raise complaint(error, "a job") from error
     except (ValueError, RecursionError) as error:
         raise BadRequest("The field options is not JSON, or is longer than 1000 characters.") from error
 
@@ -122,7 +122,7 @@ def check_whole(services: Services, order: Order) -> None:
             if services.settings.queue == "local" and find_spec("torch") is None:
                 raise ConfigError(
                     "Training needs torch, which is not installed on this server.",
-                    next_step="Install the extra: `pip install 'sightline[train]'`.",
+                    next_step=how_to_add("train"),
                 )
 
 
@@ -147,15 +147,6 @@ def _check_training(order: TrainOrder) -> None:
         )
     except ConfigError as error:
         raise BadOption(f"options.changes: {error.message}", next_step=error.next_step) from error
-
-
-def complaint(error: ValidationError) -> BadOption | BadRequest:
-    """What is wrong with a request's JSON, in a sentence."""
-    first = error.errors()[0]
-    if first["type"] == "json_invalid":
-        return BadRequest("The body is not JSON, or is nested too deep.")
-    where = ".".join(str(part) for part in first["loc"]) or "The body"
-    return BadOption(f"{where[:200]}: {first['msg'][:300]}.", next_step="/api/docs shows what a job takes.")
 
 
 def _place(upload: UploadWish, usual: str) -> Place:

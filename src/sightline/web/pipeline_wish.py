@@ -10,7 +10,7 @@ from sightline.errors import BadOption
 from sightline.web import multipart
 from sightline.web.intake import JSON_BYTES, clean_name, header, read_body
 from sightline.web.pipeline_schemas import PipelineWish
-from sightline.web.problems import BadRequest, BodyTooLarge, WrongMediaType
+from sightline.web.problems import BodyTooLarge, WrongMediaType, complaint
 from sightline.web.services import Ticket, services_of
 
 _PARTS_MAX: Final = 4
@@ -73,13 +73,7 @@ def _wish(kind: type[Any], body: bytes | str) -> Any:
     try:
         return kind.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors()[0]
-        if first["type"] == "json_invalid":
-            raise BadRequest("The body is not JSON, or is nested too deep.") from error
-        where = ".".join(str(part) for part in first["loc"]) or "The body"
-        raise BadOption(
-            f"{where[:200]}: {first['msg'][:300]}.", next_step="/api/docs shows what a pipeline takes."
-        ) from error
+        raise complaint(error, "a pipeline") from error
 
 
 def _fields(wish: PipelineWish) -> dict[str, Any]:

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from sightline import errors
 from sightline.errors import InputError, SightlineError
+from sightline.manifest.words import first_fault
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -150,6 +152,7 @@ KINDS: Final[dict[type[SightlineError], tuple[int, str]]] = {
     Internal: (500, "The server failed"),
     errors.SightlineError: (500, "The server failed"),
     errors.Busy: (503, "Too many requests are waiting"),
+    errors.Unreachable: (503, "The database is away"),
     Stopping: (503, "The server is stopping"),
     errors.DeadlineExceeded: (504, "The answer would have come too late"),
     errors.StorageFull: (507, "There is no room to store this"),
@@ -185,7 +188,7 @@ def problem_of(error: Exception, request_id: str) -> Problem:
         "code": known.code,
         "next_step": known.next_step,
         "request_id": request_id,
-    }
+    } | ({"field": known.field} if known.field else {})
     return Problem(status, body, _headers(error))
 
 
@@ -207,6 +210,16 @@ def _routing(error: HTTPException) -> SightlineError:
     return BadRequest("The request could not be read.")
 
 
+def complaint(error: ValidationError, what: str) -> "errors.BadOption | BadRequest":
+    """What is wrong with a request's JSON, in a sentence. ``what`` is wished for: "a rule", "a job"."""
+    if error.errors()[0]["type"] == "json_invalid":
+        return BadRequest("The body is not JSON, or is nested too deep.")
+    field, words = first_fault(error)
+    return errors.BadOption(
+        f"{field or 'The body'}: {words}.", next_step=f"/api/docs shows what {what} takes.", field=field
+    )
+
+
 def _first_complaint(error: RequestValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"][1:]) or "the request"
@@ -223,7 +236,7 @@ _FIXED: Final[dict[type, dict[str, str]]] = {
 
 
 def _headers(error: Exception) -> dict[str, str]:
-    if isinstance(error, errors.Busy):
+    if isinstance(error, errors.Busy | errors.Unreachable):
         return {"retry-after": str(max(1, round(error.retry_after_s)))}
     fixed = next((_FIXED[kind] for kind in type(error).__mro__ if kind in _FIXED), None)
     if fixed is not None:

@@ -22,7 +22,9 @@ class ActionWish(_Wish):
 class RuleWish(_Wish):
     """When `what` scores `min_score` or more in `hits` of the last `of` captures of a source: act."""
 
-    what: str = Field(min_length=1, max_length=200, description="A label, or a verdict of a pipeline.")
+    what: str = Field(
+        min_length=1, max_length=200, description="A label, or a verdict of a pipeline or its title."
+    )
     actions: list[ActionWish] = Field(min_length=1, max_length=10)
     name: str = Field(default="", max_length=200)
     min_score: float = Field(default=0.5, ge=0, le=1)
@@ -52,6 +54,7 @@ class RuleBody(Body):
     sources: list[str]
     actions: list[ActionBody]
     created: str = Field(description="ISO 8601, UTC.")
+    warning: str | None = Field(description="Why it cannot fire with the models that are here; null: it can.")
     secret: str | None = Field(
         default=None,
         description="Signs the webhooks. Only in the answer that made the rule.",
@@ -62,6 +65,20 @@ class RuleListBody(Body):
     """All rules, the oldest first."""
 
     rules: list[RuleBody]
+
+
+class WordBody(Body):
+    """A label or a verdict."""
+
+    what: str
+    title: str = Field(description="In words for people.")
+    models: list[str] = Field(description="Who says it.")
+
+
+class WordListBody(Body):
+    """What rules may wait for, verdicts first."""
+
+    words: list[WordBody]
 
 
 class DeliveryBody(Body):

@@ -21,6 +21,7 @@ class ProblemBody(Body):
     code: str = Field(description="Stable name of the refusal; programs may rely on it.")
     next_step: str = Field(description="What to do about it.")
     request_id: str = Field(description="The same as in the X-Request-ID header and in the log.")
+    field: str | None = Field(default=None, description="Which field of the body is off, where one is.")
 
 
 class Box(Body):

@@ -1,11 +1,29 @@
 """The JSON of watches over HTTP as types; OpenAPI is made from them."""
 
-from typing import Literal
+import re
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sightline.manifest import SIDE_MAX
 from sightline.web.schemas import Body
+
+_SOURCE: Final = re.compile(r"^((rtsps?|https?)://\S+|/dev/video[0-9]{1,3}|[0-9]{1,3})$")
+
+
+def camera(source: str) -> str:
+    """The same, where a request may name such a thing at all.
+
+    Raises:
+        ValueError: It is no address of a camera.
+    """
+    if not _SOURCE.match(source):
+        msg = (
+            "this is no address of a camera; one looks like rtsp://camera.lan/stream1 or "
+            "http://camera.lan/video.mjpg, and a camera of the server's machine like /dev/video0"
+        )
+        raise ValueError(msg)
+    return source
 
 
 class WatchWish(BaseModel):
@@ -15,7 +33,7 @@ class WatchWish(BaseModel):
 
     source: str = Field(
         max_length=2000,
-        pattern=r"^((rtsps?|https?)://\S+|/dev/video[0-9]{1,3}|[0-9]{1,3})$",
+        json_schema_extra={"pattern": _SOURCE.pattern},
         description="rtsp://… or http://… (MJPEG or JPEG), or a camera of the server's machine.",
     )
     name: str = Field(default="", max_length=200, description="For people and rules; empty: its address.")
@@ -26,6 +44,36 @@ class WatchWish(BaseModel):
     min_score: float | None = Field(default=None, ge=0, le=1)
     labels: list[str] | None = Field(default=None, min_length=1, max_length=1000)
     size: int | None = Field(default=None, ge=1, le=SIDE_MAX)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _every_is_in_seconds(cls, given: Any) -> Any:
+        """The command line has `--every`, so that is what people try here."""
+        if isinstance(given, dict) and "every" in given:
+            msg = "there is no field `every`; it is `every_s`, a number of seconds"
+            raise ValueError(msg)
+        return given
+
+    @field_validator("source")
+    @classmethod
+    def _is_camera(cls, source: str) -> str:
+        return camera(source)
+
+
+class WatchChange(WatchWish):
+    """What a watch shall be from now on; a field that is left out is as of a new one, but for the source."""
+
+    source: str = Field(
+        default="",
+        max_length=2000,
+        json_schema_extra={"pattern": f"^$|{_SOURCE.pattern}"},
+        description="Empty: as it was, with its name and password.",
+    )
+
+    @field_validator("source")
+    @classmethod
+    def _is_camera(cls, source: str) -> str:
+        return camera(source) if source else source
 
 
 class WatchErrorBody(Body):
@@ -45,7 +93,10 @@ class WatchBody(Body):
     every_s: float
     motion: bool
     store: bool
-    model: str | None
+    model: str | None = Field(description="As it was wished for; null: the server's default.")
+    min_score: float | None
+    labels: list[str] | None
+    size: int | None
     state: Literal["starting", "watching", "lost", "ended"] = Field(
         description="`lost`: it is tried again. `ended`: it is not, until the server starts again."
     )

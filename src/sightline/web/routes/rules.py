@@ -1,23 +1,22 @@
 """Rules and what became of their actions: list, make, remove, test; deliveries, tried once more by hand."""
 
 import asyncio
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import Path, Query
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sightline.errors import BadOption
 from sightline.web.endpoint import Endpoint
-from sightline.web.intake import header, read_body
-from sightline.web.problems import BadRequest, WrongMediaType
 from sightline.web.routes.predict import json_response
-from sightline.web.rule_schemas import DeliveryListBody, RuleBody, RuleListBody, RuleWish
-from sightline.web.services import Ticket, services_of
+from sightline.web.rule_schemas import DeliveryListBody, RuleBody, RuleListBody, RuleWish, WordListBody
+from sightline.web.services import Services, services_of
+from sightline.web.wishes import read_wish
 
 if TYPE_CHECKING:
+    from sightline.rules.words import Word
     from sightline.storage.rule_kept import Delivery, Rule
 
 RULES: Final = "/api/v1/rules"
@@ -29,23 +28,24 @@ _FRESH: Final = {"cache-control": "private, no-cache"}
 
 def list_rules(request: Request) -> Response:
     """List the rules, the oldest first; their secrets are not shown again."""
-    return _json({"rules": [_rule(rule) for rule in services_of(request).rules.rules()]})
+    services = services_of(request)
+    rules = services.rules.rules()
+    words = _words(services) if rules else ()
+    return _json({"rules": [_rule(rule, words) for rule in rules]})
+
+
+def list_words(request: Request) -> Response:
+    """List what rules may wait for: labels of the models that are here, verdicts of the pipelines."""
+    return _json({"words": [asdict(word) for word in _words(services_of(request))]})
 
 
 async def create_rule(request: Request) -> Response:
     """Make a rule. The answer has the secret that signs its webhooks, this once."""
     services = services_of(request)
-    if header(request.scope, b"content-type").partition(b";")[0].strip().lower() != b"application/json":
-        raise WrongMediaType("A rule is JSON.", next_step="Send it with Content-Type: application/json.")
-    ticket = Ticket(services)
-    try:
-        body = await read_body(request.scope, request.receive, services.settings, ticket)
-        wish = _read(body)
-    finally:
-        ticket.release()
+    wish = await read_wish(request, RuleWish, "a rule")
     given = wish.model_dump(exclude_none=True)
     rule = await asyncio.to_thread(lambda: services.rules.add(given))
-    response = _json(_rule(rule) | {"secret": rule.secret})
+    response = _json(_rule(rule, _words(services)) | {"secret": rule.secret})
     response.status_code = 201
     return response
 
@@ -80,21 +80,15 @@ def retry_delivery(request: Request, delivery_id: DeliveryId) -> Response:
     return Response(status_code=204)
 
 
-def _read(body: bytes) -> RuleWish:
-    try:
-        return RuleWish.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors()[0]
-        if first["type"] == "json_invalid":
-            raise BadRequest("The body is not JSON, or is nested too deep.") from error
-        where = ".".join(str(part) for part in first["loc"]) or "The body"
-        raise BadOption(
-            f"{where[:200]}: {first['msg'][:300]}.", next_step="/api/docs shows what a rule takes."
-        ) from error
+def _words(services: Services) -> "tuple[Word, ...]":
+    from sightline.rules.words import known  # noqa: PLC0415 - loads the database's library
+
+    return known(bundle.manifest for bundle in services.road.registry.list())
 
 
-def _rule(rule: "Rule") -> dict[str, Any]:
+def _rule(rule: "Rule", words: "tuple[Word, ...]") -> dict[str, Any]:
     from sightline.rules.acting import target_of  # noqa: PLC0415 - who has a rule has loaded it
+    from sightline.rules.words import warning  # noqa: PLC0415
 
     return {
         "id": rule.id,
@@ -107,6 +101,7 @@ def _rule(rule: "Rule") -> dict[str, Any]:
         "sources": list(rule.sources),
         "actions": [{"kind": action.kind, "to": target_of(action)} for action in rule.actions],
         "created": _time(rule.created),
+        "warning": warning(rule.condition.what, words) or None,
     }
 
 
@@ -162,6 +157,16 @@ ENDPOINTS: Final = (
         problems=_CREATE,
         extra={"requestBody": {"required": True, "content": {"application/json": {"schema": _wish()}}}},
         by_hand=True,
+    ),
+    Endpoint(
+        "GET",
+        f"{RULES}/words",
+        list_words,
+        "read",
+        "What rules may wait for",
+        "Rules",
+        WordListBody,
+        problems=("busy",),
     ),
     Endpoint(
         "DELETE",

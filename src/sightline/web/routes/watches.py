@@ -5,19 +5,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from fastapi import Path
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sightline.errors import BadOption, NotFound
+from sightline.errors import NotFound
 from sightline.types import Frame
 from sightline.vision import annotate, codec
 from sightline.web.endpoint import Endpoint
-from sightline.web.intake import header, read_body
-from sightline.web.problems import BadRequest, WrongMediaType
 from sightline.web.routes.predict import json_response
-from sightline.web.services import Services, Ticket, services_of
-from sightline.web.watch_schemas import WatchBody, WatchListBody, WatchWish
+from sightline.web.services import Services, services_of
+from sightline.web.watch_schemas import WatchBody, WatchChange, WatchListBody, WatchWish
+from sightline.web.wishes import read_wish
 
 if TYPE_CHECKING:
     from sightline.watching.manager import Standing
@@ -25,6 +23,7 @@ if TYPE_CHECKING:
 WATCHES: Final = "/api/v1/watches"
 WatchId = Annotated[str, Path(max_length=64, description="The id of a watch.")]
 _FRESH: Final = {"cache-control": "private, no-cache"}
+_WISHED: Final = ("every_s", "motion", "store", "model", "min_score", "labels", "size")
 _JPEG: Final = "image/jpeg"
 
 
@@ -35,16 +34,9 @@ def list_watches(request: Request) -> Response:
 
 async def begin_watch(request: Request) -> Response:
     """Watch a camera from now on, also after a restart."""
-    services = services_of(request)
-    if header(request.scope, b"content-type").partition(b";")[0].strip().lower() != b"application/json":
-        raise WrongMediaType("A watch is JSON.", next_step="Send it with Content-Type: application/json.")
-    ticket = Ticket(services)
-    try:
-        wish = _read(await read_body(request.scope, request.receive, services.settings, ticket))
-    finally:
-        ticket.release()
+    wish = await read_wish(request, WatchWish, "a watch")
     rest = wish.model_dump(exclude={"source", "name"})
-    standing = await asyncio.to_thread(services.watches.add, wish.source, wish.name, rest)
+    standing = await asyncio.to_thread(services_of(request).watches.add, wish.source, wish.name, rest)
     response = _json(_body(standing))
     response.status_code = 201
     response.headers["location"] = f"{WATCHES}/{standing.watch.id}"
@@ -54,6 +46,15 @@ async def begin_watch(request: Request) -> Response:
 def show_watch(request: Request, watch_id: WatchId) -> Response:
     """Show how a watch is doing."""
     return _json(_body(services_of(request).watches.get(watch_id)))
+
+
+async def change_watch(request: Request, watch_id: WatchId) -> Response:
+    """Go on under other terms, with the same id; what was seen before stays."""
+    wish = await read_wish(request, WatchChange, "a watch")
+    watches = services_of(request).watches
+    rest = wish.model_dump(exclude={"source", "name"})
+    standing = await asyncio.to_thread(watches.change, watch_id, wish.source, wish.name, rest)
+    return _json(_body(standing))
 
 
 def end_watch(request: Request, watch_id: WatchId) -> Response:
@@ -89,19 +90,6 @@ def _drawn(services: Services, standing: "Standing") -> bytes:
     return services.road.decoder.draw(picture, last.result, _JPEG)
 
 
-def _read(body: bytes) -> WatchWish:
-    try:
-        return WatchWish.model_validate_json(body)
-    except ValidationError as error:
-        first = error.errors()[0]
-        if first["type"] == "json_invalid":
-            raise BadRequest("The body is not JSON.") from error
-        where = ".".join(str(part) for part in first["loc"]) or "The body"
-        raise BadOption(
-            f"{where[:200]}: {first['msg'][:300]}.", next_step="/api/docs shows what a watch takes."
-        ) from error
-
-
 def _body(standing: "Standing") -> dict[str, Any]:
     watch, last, error = standing.watch, standing.last, standing.error
     seen = datetime.fromtimestamp(last.shot.taken, UTC).isoformat(timespec="milliseconds") if last else None
@@ -110,7 +98,7 @@ def _body(standing: "Standing") -> dict[str, Any]:
         "id": watch.id,
         "name": watch.name,
         "source": standing.shown,
-        **{name: watch.wish[name] for name in ("every_s", "motion", "store", "model")},
+        **{name: watch.wish[name] for name in _WISHED},
         "state": standing.state,
         "answers": standing.answers,
         "seen": seen.replace("+00:00", "Z") if seen else None,
@@ -127,6 +115,21 @@ def _json(body: Any) -> Response:
     return response
 
 
+def _asks(kind: type[WatchWish]) -> dict[str, Any]:
+    content = {"application/json": {"schema": kind.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+_REFUSALS: Final = (
+    "bad_option",
+    "bad_request",
+    "unsupported_media_type",
+    "not_found",
+    "conflict",
+    "fetch_refused",
+    "busy",
+    "bad_configuration",
+)
 _ONE: Final = f"{WATCHES}/{{watch_id}}"
 _BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 ENDPOINTS: Final = (
@@ -139,21 +142,8 @@ ENDPOINTS: Final = (
         "Watch a camera",
         "Watches",
         also={201: {"description": "It has begun.", "model": WatchBody}},
-        extra={
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": WatchWish.model_json_schema()}},
-            }
-        },
-        problems=(
-            "bad_option",
-            "bad_request",
-            "unsupported_media_type",
-            "not_found",
-            "fetch_refused",
-            "busy",
-            "bad_configuration",
-        ),
+        extra=_asks(WatchWish),
+        problems=_REFUSALS,
     ),
     Endpoint("GET", _ONE, show_watch, "read", "A watch", "Watches", WatchBody, problems=("not_found",)),
     Endpoint(
@@ -165,6 +155,17 @@ ENDPOINTS: Final = (
         "Watches",
         also={200: {"description": "The picture.", "content": {_JPEG: _BINARY}}},
         problems=("not_found", "busy", "picture_too_complex"),
+    ),
+    Endpoint(
+        "PUT",
+        _ONE,
+        change_watch,
+        "admin",
+        "Change a watch",
+        "Watches",
+        WatchBody,
+        extra=_asks(WatchChange),
+        problems=_REFUSALS,
     ),
     Endpoint(
         "DELETE",

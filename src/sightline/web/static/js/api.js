@@ -2,11 +2,11 @@
 
 import { t } from "./strings.js";
 
-/** What went wrong, for people: `message`, `nextStep`, `requestId`; `code` and `status` for decisions. */
+/** What went wrong, for people: `message`, `nextStep`, `requestId`; `code`, `status` and `field` for decisions. */
 export class Problem extends Error {
-  constructor({ detail, nextStep = "", code = "", status = 0, requestId = "" }) {
+  constructor({ detail, nextStep = "", code = "", status = 0, requestId = "", field = "" }) {
     super(detail);
-    Object.assign(this, { nextStep, code, status, requestId });
+    Object.assign(this, { nextStep, code, status, requestId, field });
   }
 }
 
@@ -45,6 +45,7 @@ function toProblem(status, text, requestId) {
       detail: body.detail || body.title,
       nextStep: body.next_step ?? "",
       code: body.code ?? "",
+      field: body.field ?? "",
       status,
       requestId: body.request_id ?? requestId ?? "",
     });
@@ -155,6 +156,7 @@ export function listResults({ limit = 24, before, label, name, signal } = {}) {
 export const jobPath = (id) => `/api/v1/jobs/${encodeURIComponent(id)}`;
 export const listWatches = (signal) => call("/api/v1/watches", { signal, cache: "no-store" }).then((body) => body.watches);
 export const beginWatch = (wish) => call("/api/v1/watches", { method: "POST", body: JSON.stringify(wish), headers: { Accept: "application/json", "Content-Type": "application/json" } });
+export const changeWatch = (id, wish) => call(`/api/v1/watches/${encodeURIComponent(id)}`, { ...asJson(wish), method: "PUT" });
 export const endWatch = (id) => call(`/api/v1/watches/${encodeURIComponent(id)}`, { method: "DELETE" });
 const asJson = (wish) => ({ method: "POST", body: JSON.stringify(wish), headers: { Accept: "application/json", "Content-Type": "application/json" } });
 export const pipelinePath = (name) => `/api/v1/pipelines/${encodeURIComponent(name)}`;
@@ -173,6 +175,7 @@ export function tryPipeline(pipeline, picture, signal) {
   return call("/api/v1/pipelines/test", { method: "POST", body: form, signal });
 }
 export const listRules = (signal) => call("/api/v1/rules", { signal, cache: "no-store" }).then((body) => body.rules);
+export const listRuleWords = (signal) => call("/api/v1/rules/words", { signal, cache: "no-store" }).then((body) => body.words);
 export const createRule = (wish) => call("/api/v1/rules", { method: "POST", body: JSON.stringify(wish), headers: { Accept: "application/json", "Content-Type": "application/json" } });
 export const deleteRule = (id) => call(`/api/v1/rules/${encodeURIComponent(id)}`, { method: "DELETE" });
 export const testRule = (id) => call(`/api/v1/rules/${encodeURIComponent(id)}/test`, { method: "POST" });

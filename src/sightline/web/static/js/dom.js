@@ -1,6 +1,8 @@
 /** Elements without HTML strings: text is always text, so nothing that a file is called can become markup. */
 
 const SVG = "http://www.w3.org/2000/svg";
+// A form that is reset goes back to what its fields began with, so a beginning is set as the default.
+const BEGINNINGS = { value: "defaultValue", checked: "defaultChecked" };
 const PROPERTIES = new Set(["value", "checked", "disabled", "hidden", "src", "htmlFor"]);
 
 /** An HTML element: `h("p", {class: "soft", onclick: f}, "text", child)`; false and null are left out. */
@@ -18,6 +20,7 @@ function fill(element, props, children) {
     if (value === undefined || value === null || value === false) continue;
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (name === "data") Object.assign(element.dataset, value);
+    else if (name in BEGINNINGS && BEGINNINGS[name] in element) element[BEGINNINGS[name]] = value;
     else if (PROPERTIES.has(name)) element[name] = value;
     else element.setAttribute(name, value === true ? "" : String(value));
   }

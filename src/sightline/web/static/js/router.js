@@ -18,13 +18,13 @@ export const PLACES = [
   { id: "job-item", under: "jobs", pattern: /^\/jobs\/(?<id>[^/]+)\/(?<index>[0-9]+)$/, load: () => styled("jobs", import("./places/job-item.js")) },
   { id: "pipelines", under: "models", path: "/pipelines", pattern: /^\/pipelines$/, load: () => styled("pipelines", import("./places/pipelines.js")) },
   { id: "compose", under: "models", pattern: /^\/pipelines\/new$/, load: () => styled("pipelines", import("./places/compose.js")) },
-  { id: "rules", under: "camera", path: "/rules", pattern: /^\/rules$/, load: () => styled("rules", import("./places/rules.js")) },
-  { id: "watches", under: "camera", path: "/watches", pattern: /^\/watches$/, load: () => styled("watches", import("./places/watches.js")) },
+  { id: "rules", under: "camera", path: "/rules", pattern: /^\/rules$/, load: () => styled(["rules", "forms"], import("./places/rules.js")) },
+  { id: "watches", under: "camera", path: "/watches", pattern: /^\/watches$/, load: () => styled(["watches", "forms"], import("./places/watches.js")) },
   { id: "result", pattern: /^\/r\/(?<id>[^/]+)$/, ahead: true, load: () => import("./places/result.js") },
 ];
-/** A place that comes with a style sheet of its own waits for it, so that nothing jumps. */
-async function styled(name, module) {
-  await style(name);
+/** A place that comes with style sheets of its own waits for them, so that nothing jumps. */
+async function styled(names, module) {
+  await Promise.all([names].flat().map(style));
   return module;
 }
 

@@ -15,7 +15,7 @@ export function captureName(date) {
 export class Every {
   /**
    * @param {object} source the camera
-   * @param {() => {seconds: number, skip: boolean, keep: boolean, model: string, size?: number, min: number}} terms
+   * @param {() => {seconds: number, skip: boolean, keep: boolean, name: string, model: string, size?: number, min: number}} terms
    *   read before each capture
    * @param {{oncapture: (capture: object) => void, onstate: (state: object) => void}} handlers
    *   `onstate` hears {due: ms of performance.now()}, {looking: true} or {skipped: how many in a row}
@@ -58,7 +58,7 @@ export class Every {
     if (signal.aborted) return;
     // Timers come late: the next one is due after the time at which this one was.
     this.last = performance.now();
-    const { skip, keep, model, size, min } = this.terms();
+    const { skip, keep, model, size, min, name: camera } = this.terms();
     const look = this.source.glance();
     const news = asked || !skip || changed(this.before, look);
     if (!news) {
@@ -76,7 +76,7 @@ export class Every {
       this.onstate({ looking: true });
       const capture = { ...picture, at, model, size, min, name: captureName(at) };
       try {
-        capture.json = await predict(picture.blob, { name: capture.name, model, size, min, store: keep, capture: "camera", signal });
+        capture.json = await predict(picture.blob, { name: capture.name, model, size, min, store: keep, capture: camera, signal });
         capture.alerts = capture.json.alerts ?? [];
         capture.id = keep ? capture.json.id : null;
       } catch (problem) {

@@ -11,7 +11,7 @@ const QUALITY = 0.8;
 export class Live {
   /**
    * @param {object} source the camera
-   * @param {() => {model: string, size?: number, min: number, side?: number}} terms read before each picture;
+   * @param {() => {name: string, model: string, size?: number, min: number, side?: number}} terms read before each picture;
    *   `side` is that of the square on which the model looks
    * @param {{oncapture: (capture: object) => void, onproblem: (problem: object) => void, onstate: (state: object) => void}} handlers
    *   `onstate` hears {lost: true}, {fps, delay}
@@ -46,8 +46,8 @@ export class Live {
   }
 
   #options() {
-    const { model, size, min } = this.terms();
-    return { model, size, min_score: min };
+    const { model, size, min, name } = this.terms();
+    return { model, size, min_score: min, source: name };
   }
 
   /** Remembers that the camera has a new picture, so that none is sent twice. */

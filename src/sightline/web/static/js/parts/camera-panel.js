@@ -6,19 +6,35 @@ import { DEFAULT_RULE } from "./camera-rule.js";
 import { canStayAwake } from "./camera-signal.js";
 
 const STORE = "sightline.camera";
-const DEFAULTS = { mode: "every", seconds: 10, deviceId: "", facing: "environment", keep: false, skip: false, awake: true, min: null, rule: DEFAULT_RULE };
+const DEFAULTS = { mode: "every", seconds: 10, deviceId: "", facing: "environment", name: "", keep: false, skip: false, awake: true, min: null, rule: DEFAULT_RULE };
 export const [LEAST_S, MOST_S] = [0.5, 3600];
 
 export const soundSeconds = (value) => (Number(value) >= LEAST_S && Number(value) <= MOST_S ? Number(value) : null);
 
-/** The settings of this browser; what is broken or missing is the default. */
+export const NAME_MAX = 100;
+
+/** "phone-k3f9": tells the cameras of two browsers apart before anybody has named them. */
+function ownName() {
+  const kind = matchMedia("(pointer: coarse)").matches ? "phone" : "laptop";
+  const signs = [...crypto.getRandomValues(new Uint8Array(4))].map((value) => "abcdefghjkmnpqrstuvwxyz23456789"[value % 31]);
+  return `${kind}-${signs.join("")}`;
+}
+
+/** A source is the last part of a path to the server, so a name has no slashes. */
+const soundName = (value) => (typeof value === "string" ? value.replace(/[\\/\p{C}]/gu, " ").trim().slice(0, NAME_MAX) : "");
+
+/** The settings of this browser; what is broken or missing is the default. Its name is made once and stays. */
 export function loadSettings() {
+  let stored = {};
   try {
-    const stored = JSON.parse(localStorage.getItem(STORE) ?? "{}");
-    return { ...DEFAULTS, ...stored, seconds: soundSeconds(stored.seconds) ?? DEFAULTS.seconds, mode: stored.mode === "live" ? "live" : "every" };
+    stored = JSON.parse(localStorage.getItem(STORE) ?? "{}") ?? {};
   } catch {
-    return { ...DEFAULTS };
+    // somebody else wrote it
   }
+  const name = soundName(stored.name) || ownName();
+  const settings = { ...DEFAULTS, ...stored, name, seconds: soundSeconds(stored.seconds) ?? DEFAULTS.seconds, mode: stored.mode === "live" ? "live" : "every" };
+  if (name !== stored.name) saveSettings(settings);
+  return settings;
 }
 
 export const saveSettings = (settings) => localStorage.setItem(STORE, JSON.stringify(settings));
@@ -63,6 +79,16 @@ export function deviceChoice(settings, onchange) {
   };
   root.show([]);
   return root;
+}
+
+/** What rules and the history call this camera. `onchange` hears each name that is one. */
+export function nameChoice(settings, onchange) {
+  const input = h("input", { class: "field", id: "camera-name", autocomplete: "off", spellcheck: "false", maxlength: NAME_MAX, value: settings.name, "aria-describedby": "camera-name-note" });
+  input.addEventListener("change", () => {
+    input.value = soundName(input.value) || settings.name; // a camera without a name would be everybody's
+    onchange({ name: input.value });
+  });
+  return h("div", { class: "camera-device" }, h("label", { for: "camera-name" }, t("camera.name")), input, h("p", { class: "small soft", id: "camera-name-note" }, t("camera.name.note")));
 }
 
 /** The least score: of what is drawn, of what is asked for, and of what is kept. */

@@ -8,7 +8,7 @@ import { chosenSize, titleOf } from "../models-data.js";
 import { diagnose, doctorBox, facts } from "../parts/camera-doctor.js";
 import { Every, captureName } from "../parts/camera-every.js";
 import { Live } from "../parts/camera-live.js";
-import { deviceChoice, loadSettings, modeChoice, saveSettings, scoreChoice, switches } from "../parts/camera-panel.js";
+import { deviceChoice, loadSettings, modeChoice, nameChoice, saveSettings, scoreChoice, switches } from "../parts/camera-panel.js";
 import { ruleForm } from "../parts/camera-rule-form.js";
 import { Watcher } from "../parts/camera-rule.js";
 import { Awake, notify, playSound, unlockSound } from "../parts/camera-signal.js";
@@ -76,6 +76,7 @@ class CameraPlace {
     this.takeButton = h("button", { class: "button camera-take", type: "button", title: t("camera.take"), "aria-keyshortcuts": "t", disabled: true, onclick: () => this.#take() }, icon("camera"), h("span", {}, t("camera.take")));
     this.flipButton = h("button", { class: "button square", type: "button", hidden: true, "aria-label": t("camera.flip"), title: t("camera.flip"), onclick: () => this.#flip() }, icon("flip"));
     this.devices = deviceChoice(settings, (change) => this.#switch(change));
+    const name = nameChoice(settings, (change) => this.#set(change));
     this.score = scoreChoice((min) => {
       this.#set({ min });
       this.view.filter(min);
@@ -96,7 +97,7 @@ class CameraPlace {
         "div",
         { class: "result-body" },
         h("div", { class: "result-stage" }, this.view.element, h("div", { class: "camera-bar" }, this.startButton, mode, this.takeButton, this.flipButton), h("div", { class: "camera-lines" }, this.status, this.sent), this.strip.element),
-        h("div", { class: "panel camera-panel" }, this.devices, picker, this.score, this.switches, this.rule.element),
+        h("div", { class: "panel camera-panel" }, this.devices, picker, this.score, this.switches, name, this.rule.element),
       ),
     );
   }

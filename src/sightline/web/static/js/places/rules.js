@@ -3,6 +3,7 @@
 import { createRule, deleteRule, listDeliveries, listRules, retryDelivery, testRule } from "../api.js";
 import { announce, h, icon } from "../dom.js";
 import { problemBox } from "../parts/problem.js";
+import { ruleForm } from "../parts/rule-new.js";
 import { ago, duration, fullTime, percent, t } from "../strings.js";
 
 const LOOK_AGAIN_MS = 4000;
@@ -38,8 +39,9 @@ export function open(root, { signal }) {
   const add = async (wish) => {
     trouble.replaceChildren();
     const made = await createRule(wish);
+    secret.replaceChildren();
     if (wish.actions.some((action) => action.kind === "webhook")) secret.replaceChildren(secretBox(made));
-    announce(t("rules.made"));
+    announce([t("rules.made"), made.warning].filter(Boolean).join(". "));
     await load();
   };
   root.append(
@@ -47,7 +49,7 @@ export function open(root, { signal }) {
     trouble,
     secret,
     rules,
-    form(add, failed),
+    ruleForm({ add, signal }),
     h("section", { "aria-labelledby": "rules-sent" }, h("h2", { id: "rules-sent" }, t("rules.sent")), sent),
   );
   load();
@@ -63,6 +65,7 @@ function card(rule, act) {
     { class: "card rule-card" },
     h("h2", {}, rule.name),
     h("p", {}, when),
+    rule.warning && h("p", { class: "rule-warning small", role: "note" }, rule.warning),
     h("ul", { class: "small" }, rule.actions.map((action) => h("li", {}, t(`rules.kind.${action.kind}`), action.to && ` ${action.to}`))),
     h(
       "div",
@@ -77,52 +80,11 @@ function secretBox(rule) {
   return h("div", { class: "card rule-secret" }, h("h2", {}, t("rules.secret")), h("p", {}, h("code", {}, rule.secret)), h("p", { class: "small soft" }, t("rules.secret.text")));
 }
 
-function form(add, failed) {
-  const field = (name, props) => h("input", { class: "field", id: `new-${name}`, ...props });
-  const what = field("what", { required: true, autocomplete: "off", spellcheck: "false", placeholder: "rider" });
-  const score = field("score", { type: "number", min: 0, max: 100, step: 1, value: 80 });
-  const hits = field("hits", { type: "number", min: 1, max: 100, value: 3 });
-  const of = field("of", { type: "number", min: 1, max: 100, value: 5 });
-  const quiet = field("quiet", { type: "number", min: 0, max: 1440, value: 10 });
-  const source = field("source", { autocomplete: "off", placeholder: t("rules.everywhere") });
-  const url = field("url", { type: "url", placeholder: "https://" });
-  const mail = field("mail", { type: "email" });
-  const browser = h("input", { type: "checkbox", id: "new-browser", checked: true });
-  const rows = [["what", what], ["score", score], ["hits", hits], ["of", of], ["quiet", quiet], ["source", source], ["url", url], ["mail", mail]];
-  const read = () => ({
-    what: what.value.trim(),
-    min_score: Number(score.value) / 100,
-    hits: Number(hits.value),
-    of: Number(of.value),
-    quiet_s: 60 * Number(quiet.value),
-    sources: source.value.trim() ? [source.value.trim()] : [],
-    actions: [url.value && { kind: "webhook", url: url.value }, mail.value && { kind: "email", to: mail.value }, browser.checked && { kind: "browser" }, { kind: "log" }].filter(Boolean),
-  });
-  const send = async (event) => {
-    event.preventDefault();
-    try {
-      await add(read());
-      event.target.reset();
-    } catch (problem) {
-      failed(problem);
-    }
-  };
-  return h(
-    "form",
-    { class: "card rule-form", onsubmit: send, "aria-labelledby": "rules-new" },
-    h("h2", { id: "rules-new" }, t("rules.new")),
-    h("div", { class: "rule-fields" }, rows.map(([name, input]) => h("div", {}, h("label", { for: input.id, class: "small" }, t(`rules.new.${name}`)), input))),
-    h("label", { class: "check" }, browser, h("span", {}, t("rules.kind.browser"))),
-    h("p", { class: "small soft" }, t("rules.new.command")),
-    h("button", { class: "button main-action", type: "submit" }, t("rules.new.make")),
-  );
-}
-
 function table(deliveries, names, act) {
   const head = ["when", "rule", "action", "source", "state", "answer"].map((name) => h("th", { scope: "col" }, t(`rules.sent.${name}`)));
   const rows = deliveries.map((one) => {
     const time = new Date(one.created);
-    const again = one.state === "failed" && h("button", { class: "link small", type: "button", onclick: act(() => retryDelivery(one.id), t("rules.again.said")) }, t("rules.again"));
+    const again = one.state === "failed" && one.kind !== "browser" && h("button", { class: "link small", type: "button", onclick: act(() => retryDelivery(one.id), t("rules.again.said")) }, t("rules.again"));
     const state = one.attempts > 1 ? t("rules.sent.tries", { state: t(`rules.state.${one.state}`), n: one.attempts }) : t(`rules.state.${one.state}`);
     return h(
       "tr",

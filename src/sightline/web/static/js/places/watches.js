@@ -1,8 +1,9 @@
 /** Watches: cameras that the server itself looks at, how each is doing, and what it saw last. */
 
-import { beginWatch, endWatch, listWatches } from "../api.js";
+import { beginWatch, changeWatch, endWatch, listWatches } from "../api.js";
 import { announce, h, icon } from "../dom.js";
 import { problemBox } from "../parts/problem.js";
+import { watchForm } from "../parts/watch-form.js";
 import { ago, describe, fullTime, t } from "../strings.js";
 
 const LOOK_AGAIN_MS = 3000;
@@ -15,36 +16,47 @@ export function open(root, { signal }) {
   const load = async () => {
     try {
       const watches = await listWatches(signal);
-      if (!signal.aborted) list.replaceChildren(...(watches.length ? watches.map((watch) => card(watch, remove)) : [h("p", { class: "soft" }, t("watches.none"))]));
+      if (!signal.aborted) list.replaceChildren(...(watches.length ? watches.map((watch) => card(watch, { edit, remove })) : [h("p", { class: "soft" }, t("watches.none"))]));
     } catch (problem) {
       if (problem.name !== "AbortError") failed(problem);
     }
   };
-  const act = async (work, words) => {
+  const remove = async (watch) => {
     trouble.replaceChildren();
     try {
-      await work();
-      announce(words);
+      await endWatch(watch.id);
+      if (place.dataset.watch === watch.id) show();
+      announce(t("watches.removed"));
       await load();
-      return true;
     } catch (problem) {
       failed(problem);
-      return false;
     }
   };
-  const remove = (watch) => act(() => endWatch(watch.id), t("watches.removed"));
-  root.append(
-    h("header", { class: "place-head" }, h("h1", { tabindex: "-1" }, t("watches.title")), h("p", { class: "soft" }, t("watches.text"))),
-    trouble,
-    list,
-    form((wish) => act(() => beginWatch(wish), t("watches.made"))),
-  );
+  const place = h("div", {});
+  /** The form of a new watch, or of one that is there. */
+  const show = (watch = null) => {
+    place.dataset.watch = watch?.id ?? "";
+    const send = async (wish) => {
+      await (watch ? changeWatch(watch.id, wish) : beginWatch(wish));
+      announce(t(watch ? "watches.changed" : "watches.made"));
+      if (watch) show();
+      await load();
+    };
+    place.replaceChildren(watchForm(watch, { send, cancel: () => show() }));
+  };
+  const edit = (watch) => {
+    show(watch);
+    place.scrollIntoView({ block: "nearest" });
+    place.querySelector("h2").focus();
+  };
+  show();
+  root.append(h("header", { class: "place-head" }, h("h1", { tabindex: "-1" }, t("watches.title")), h("p", { class: "soft" }, t("watches.text"))), trouble, list, place);
   load();
   const timer = setInterval(() => document.visibilityState === "visible" && load(), LOOK_AGAIN_MS);
   signal.addEventListener("abort", () => clearInterval(timer));
 }
 
-function card(watch, remove) {
+function card(watch, { edit, remove }) {
   const seen = watch.seen && new Date(watch.seen);
   const counts = Object.entries(watch.counts).map(([label, count]) => ({ label, count }));
   const words = seen ? describe(counts) : t("watches.waiting");
@@ -55,32 +67,15 @@ function card(watch, remove) {
     picture,
     h("h2", {}, watch.name),
     h("p", {}, words),
-    h("p", { class: "small soft" }, t(`watches.state.${watch.state}`), seen && [" · ", h("span", { title: fullTime(seen) }, ago(seen))], " · ", watch.source),
+    h("p", { class: "small soft" }, t(`watches.state.${watch.state}`), seen && [" · ", h("span", { title: fullTime(seen) }, ago(seen))], " · ", pace(watch), watch.model && ` · ${watch.model}`, " · ", watch.source),
     watch.error && h("p", { class: "small watch-error" }, `${watch.error.message} ${watch.error.next_step}`),
-    h("button", { class: "button", type: "button", onclick: () => remove(watch) }, icon("trash"), t("watches.remove")),
+    h(
+      "div",
+      { class: "form-buttons" },
+      h("button", { class: "button", type: "button", onclick: () => edit(watch) }, t("watches.edit")),
+      h("button", { class: "button", type: "button", onclick: () => remove(watch) }, icon("trash"), t("watches.remove")),
+    ),
   );
 }
 
-function form(begin) {
-  const source = h("input", { class: "field", id: "watch-source", required: true, autocomplete: "off", spellcheck: "false", placeholder: "rtsp://camera.lan/stream1" });
-  const name = h("input", { class: "field", id: "watch-name", autocomplete: "off", maxlength: 200 });
-  const every = h("input", { class: "field", id: "watch-every", type: "number", min: 0, max: 86400, step: "any", value: 10 });
-  const motion = h("input", { type: "checkbox", id: "watch-motion" });
-  const store = h("input", { type: "checkbox", id: "watch-store" });
-  const send = async (event) => {
-    event.preventDefault();
-    const wish = { source: source.value.trim(), name: name.value.trim(), every_s: Number(every.value), motion: motion.checked, store: store.checked };
-    if (await begin(wish)) event.target.reset();
-  };
-  const rows = [["source", source], ["name", name], ["every", every]];
-  return h(
-    "form",
-    { class: "card watch-form", onsubmit: send, "aria-labelledby": "watches-new" },
-    h("h2", { id: "watches-new" }, t("watches.new")),
-    rows.map(([key, input]) => h("div", {}, h("label", { for: input.id, class: "small" }, t(`watches.new.${key}`)), input)),
-    h("label", { class: "check" }, motion, h("span", {}, t("watches.new.motion"))),
-    h("label", { class: "check" }, store, h("span", {}, t("watches.new.store"))),
-    h("p", { class: "small soft" }, t("watches.new.private")),
-    h("button", { class: "button main-action", type: "submit" }, t("watches.new.make")),
-  );
-}
+const pace = (watch) => (watch.every_s ? t("watches.every", { s: String(watch.every_s) }) : t("watches.every.all"));
