@@ -67,10 +67,15 @@ def need_to_write(folder: Path) -> None:
 def close_to_others(path: Path) -> None:
     """Take other users' rights away, if there are any and the path is ours.
 
-    A folder that everybody may use (``/tmp``, with its sticky bit) stays as it is.
+    A folder that everybody may use (``/tmp``, with its sticky bit) stays as it is, and so does one that
+    somebody works or lives in (``--data-dir .``): what we keep there is closed, the rest is not ours.
     """
     with suppress(OSError):  # somebody else's, or a file system without modes or without writing
         found = path.stat()
+        if any(
+            place.resolve().is_relative_to(path.resolve()) for place in (Path.cwd(), Path("~").expanduser())
+        ):
+            return
         if found.st_uid == os.geteuid() and found.st_mode & _OTHERS and not found.st_mode & stat.S_ISVTX:
             path.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS)
 

@@ -78,6 +78,18 @@ def test_a_folder_of_everybody_stays_so(run: Run, tmp_path: Path) -> None:
     assert (data / "results").stat().st_mode & 0o077 == 0
 
 
+def test_a_folder_that_somebody_works_in_stays_so(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = tmp_path / "work"
+    (work / "src").mkdir(parents=True)
+    work.chmod(0o755)
+    monkeypatch.chdir(work / "src")
+    assert run("jobs", "list", data=work).exit_code == 0
+    assert stat.S_IMODE(work.stat().st_mode) == 0o755
+    assert (work / "results").stat().st_mode & 0o077 == 0
+
+
 def test_a_server_is_first(sightline_command: list[str], tmp_path: Path) -> None:
     data = tmp_path / "data"
     server = subprocess.Popen(
