@@ -108,6 +108,46 @@ def test_priority_then_fairness_then_age(ledger: Ledger) -> None:
     assert order[5:] == many[2:]
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_small_job_goes_between_the_parts_of_a_large_one(ledger: Ledger, workers: int) -> None:
+    large = ledger.submit("work", {}).id
+    ledger.split(claim(ledger), "part", [{"first": number} for number in range(2000)], total=2000)
+    running = [claim(ledger) for _ in range(workers)]
+    assert {one.root for one in running} == {large}
+    small = [ledger.submit("work", {}).id for _ in range(2)]
+    served = []
+    for _ in range(6):
+        ledger.finish(running.pop(0))
+        running.append(claim(ledger))
+        served.append(running[-1].root)
+        time.sleep(0.005)
+    assert set(small) <= set(served[:3])
+    assert served[0] == small[0], "the next free slot"
+    assert served.count(large) == 4, "nor does the large one wait"
+
+
+def test_a_stream_of_small_jobs_does_not_stop_a_large_one(ledger: Ledger) -> None:
+    large = ledger.submit("work", {}).id
+    ledger.split(claim(ledger), "part", [{"first": number} for number in range(20)], total=20)
+    served = []
+    for _ in range(10):
+        ledger.submit("work", {})
+        ledger.submit("work", {})
+        time.sleep(0.005)
+        mine = claim(ledger)
+        served.append(mine.root)
+        ledger.finish(mine)
+        time.sleep(0.005)
+    assert 2 <= served.count(large) <= 8
+
+
+def test_priority_goes_before_fairness(ledger: Ledger) -> None:
+    large = ledger.submit("work", {}, priority=1).id
+    ledger.split(claim(ledger), "part", [{}, {}], total=2)
+    ledger.submit("work", {})
+    assert [claim(ledger).root for _ in range(2)] == [large, large]
+
+
 def test_one_worker_serves_owners_in_turn(ledger: Ledger) -> None:
     for _ in range(3):
         ledger.submit("work", {}, owner="ann")

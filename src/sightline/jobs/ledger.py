@@ -247,9 +247,11 @@ class Ledger:
     # For workers
 
     def claim(self, worker: str, kinds: Sequence[str], job_id: str | None = None) -> Claim | None:
-        """Take a waiting job: this one, or the best of the line (priority, fairness over owners, age).
+        """Take a waiting job: this one, or the best of the line.
 
-        Fairness: whoever has fewer jobs running goes first, then whoever was served longest ago.
+        Priority first, then fairness over owners, then over the jobs of one owner, then age. Fairness: whoever
+        has less running goes first, then whoever was served longest ago. So a small job need not wait for all
+        parts of a large one.
         """
         if job_id is None and not self.database.read(lambda it: claims.any_waiting(it, kinds)):
             return None  # looking is cheaper than asking for the right to write

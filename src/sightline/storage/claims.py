@@ -6,15 +6,18 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, Literal
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    ScalarSelect,
+    Select,
+    Subquery,
     Update,
     and_,
     case,
+    exists,
     func,
     insert,
     literal,
@@ -59,9 +62,12 @@ def claim(
     connection: Connection, terms: Terms, worker: str, kinds: Sequence[str], job_id: str | None
 ) -> Claim | None:
     """Take this waiting row, or the best of the line."""
+    wanted = job_id or _next(connection, kinds)
+    if wanted is None:
+        return None
     taken = (
         update(jobs)
-        .where(jobs.c.id == (job_id or _best(kinds)), jobs.c.kind.in_(kinds), _waits(jobs))
+        .where(jobs.c.id == wanted, jobs.c.kind.in_(kinds), _waits(jobs))
         .values(
             state="running",
             attempt=jobs.c.attempt + 1,
@@ -75,7 +81,7 @@ def claim(
     row = connection.execute(taken).one_or_none()
     if row is None:
         return None
-    _served(connection, row.owner)
+    _served(connection, row)
     if row.parent is None:
         add_event(connection, row.id, "state")
     return Claim(as_job(row), row.fence, worker)
@@ -98,36 +104,88 @@ def _waits(table: FromClause) -> ColumnElement[bool]:
     return and_(table.c.state == "queued", table.c.ready <= clock())
 
 
-def _best(kinds: Sequence[str]) -> ScalarSelect[Any]:
-    """Priority first, then whose jobs run least, then who was served longest ago, then age."""
-    waiting = jobs.alias("waiting")
-    running = (
-        select(jobs.c.owner, func.count().label("n"))
-        .where(jobs.c.state == "running", jobs.c.lease_until.is_not(None))
-        .group_by(jobs.c.owner)
-        .subquery("running")
+@cache  # built once: making so long a statement takes ten times as long as running it
+def _best(kinds: tuple[str, ...]) -> Select[Any]:
+    """The job that is next. It has a row that waits: itself, or a part.
+
+    Priority first, then fairness over owners, then over the jobs of one owner, then age. Fair means, of
+    owners and of jobs: who has less running goes first, then who was served longest ago. So a small job gets
+    between the parts of a large one; and since a job that was never served counts from its submission, a
+    stream of small ones does not keep the large one waiting either.
+
+    Only whole jobs are put in order: a large one may have ten thousand parts in the line.
+    """
+    whole, part = jobs.alias("whole"), jobs.alias("part")
+    running, busy = _running(jobs.c.owner, "running"), _running(_root(jobs), "busy")
+    has_part = exists().where(part.c.parent == whole.c.id, _waits(part), part.c.kind.in_(kinds))
+    has_row = or_(
+        and_(_waits(whole), whole.c.kind.in_(kinds)),
+        and_(whole.c.state == "running", whole.c.parts > 0, has_part),
     )
     return (
-        select(waiting.c.id)
-        .outerjoin(running, running.c.owner == waiting.c.owner)
-        .outerjoin(owners, owners.c.owner == waiting.c.owner)
-        .where(_waits(waiting), waiting.c.kind.in_(kinds))
+        select(whole.c.id, whole.c.state)
+        .outerjoin(running, running.c.who == whole.c.owner)
+        .outerjoin(owners, owners.c.owner == whole.c.owner)
+        .outerjoin(busy, busy.c.who == whole.c.id)
+        .where(whole.c.parent.is_(None), whole.c.state.in_(("queued", "running")), has_row)
         .order_by(
-            waiting.c.priority.desc(),
+            whole.c.priority.desc(),
             func.coalesce(running.c.n, 0),
             func.coalesce(owners.c.served, 0.0),
-            waiting.c.number,
+            func.coalesce(busy.c.n, 0),
+            func.coalesce(whole.c.turn, whole.c.created),
+            whole.c.number,
         )
         .limit(1)
-        .with_for_update(of=waiting, skip_locked=True)  # PostgreSQL: two workers look at different rows
-        .scalar_subquery()
     )
 
 
-def _served(connection: Connection, owner: str) -> None:
-    noted = connection.execute(update(owners).where(owners.c.owner == owner).values(served=clock()))
+def _row_of(root: Any, kinds: Sequence[str]) -> Select[Any]:
+    """The first row of the job that waits, and that nobody is taking just now."""
+    waiting = jobs.alias("waiting")
+    mine = waiting.c.id == root.id if root.state == "queued" else waiting.c.parent == root.id
+    first = select(waiting.c.id).where(mine, _waits(waiting), waiting.c.kind.in_(kinds))
+    return first.order_by(waiting.c.number).limit(1).with_for_update(of=waiting, skip_locked=True)
+
+
+def _any_row(kinds: Sequence[str]) -> Select[Any]:
+    """A row that nobody is taking just now, where another worker was faster at the best one."""
+    waiting = jobs.alias("waiting")
+    first = select(waiting.c.id).where(_waits(waiting), waiting.c.kind.in_(kinds))
+    order = first.order_by(waiting.c.priority.desc(), waiting.c.number)
+    return order.limit(1).with_for_update(of=waiting, skip_locked=True)
+
+
+def _next(connection: Connection, kinds: Sequence[str]) -> str | None:
+    """The row to take, if there is one."""
+    root = connection.execute(_best(tuple(kinds))).one_or_none()
+    if root is None:
+        return None
+    row = connection.execute(_row_of(root, kinds)).scalar_one_or_none()
+    return row or connection.execute(_any_row(kinds)).scalar_one_or_none()
+
+
+def _root(table: FromClause) -> ColumnElement[Any]:
+    """The job that a row is, or is a part of."""
+    return func.coalesce(table.c.parent, table.c.id)
+
+
+def _running(who: ColumnElement[Any], name: str) -> Subquery:
+    """(who, n): how much each has running."""
+    return (
+        select(who.label("who"), func.count().label("n"))
+        .where(jobs.c.state == "running", jobs.c.lease_until.is_not(None))
+        .group_by(who)
+        .subquery(name)
+    )
+
+
+def _served(connection: Connection, row: Any) -> None:
+    """Owner and job have had their turn."""
+    connection.execute(update(jobs).where(jobs.c.id == (row.parent or row.id)).values(turn=clock()))
+    noted = connection.execute(update(owners).where(owners.c.owner == row.owner).values(served=clock()))
     if not noted.rowcount:
-        job_rows.insert_new(connection, owners, {"owner": owner, "served": clock()})
+        job_rows.insert_new(connection, owners, {"owner": row.owner, "served": clock()})
 
 
 def _mine(claim: Claim) -> ColumnElement[bool]:
@@ -272,7 +330,11 @@ def _end(
 
 def part_ended(connection: Connection, terms: Terms, root: str) -> None:
     """One part less; the last one ends the whole."""
-    fewer = update(jobs).where(jobs.c.id == root, jobs.c.state == "running").values(parts=jobs.c.parts - 1)
+    fewer = (
+        update(jobs)
+        .where(jobs.c.id == root, jobs.c.state == "running")
+        .values(parts=jobs.c.parts - 1, turn=clock())
+    )
     left = connection.execute(fewer.returning(jobs.c.parts)).scalar_one_or_none()
     if left is None or left > 0:
         return

@@ -37,9 +37,10 @@ jobs = Table(
     Column("parts", Integer, nullable=False, default=0, comment="Parts that have not ended"),
     Column("idempotency_key", String(200)),
     Column("seq", Integer, nullable=False, default=0, comment="Number of the newest event"),
+    Column("turn", Float, comment="When a worker last took it, or a part of it"),
     Index("jobs_by_line", "state", "priority", "number"),
     Index("jobs_by_owner", "owner", "parent", "number"),
-    Index("jobs_by_parent", "parent", "state"),
+    Index("jobs_by_parent", "parent", "state", "number"),
     Index("jobs_by_end", "expires"),
 )
 
@@ -89,3 +90,12 @@ owners = Table(
     Column("owner", String(64), primary_key=True),
     Column("served", Float, nullable=False, comment="When a worker last took one of their jobs"),
 )
+
+gone = Table(
+    "job_gone",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("time", Float, nullable=False, index=True),
+)
+"""Jobs that were removed or expired, so that asking for one is told apart from asking for nothing."""
