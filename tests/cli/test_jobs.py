@@ -16,6 +16,7 @@ from sightline.jobs.ledger import Ledger
 from sightline.registry import Registry
 from sightline.settings import Settings, load_settings
 from sightline.storage.job_kept import Job
+from sightline.worker.crew import Crew
 from sightline.worker.desk import Desk
 
 
@@ -99,15 +100,57 @@ def test_every_source_is_named_by_its_whole_path(
         ([".", "--labels", "unicorn"], 2, "unicorn"),
         ([".", "--model", "nobody"], 3, "nobody"),
         ([".", "--size", "17"], 2, "17"),
+        (["nothing-*.png"], 2, "No file matches nothing-*.png"),
+        (["empty"], 2, "empty holds no pictures"),
+        (["empty.zip"], 2, "empty.zip holds no pictures"),
+        (["broken.zip"], 2, "broken.zip cannot be read as a zip"),
+        (["*.zip"], 2, ".zip"),
+        ([".", "bomb.zip"], 2, "Leave out zeros.png"),
+        ([".", "--priority", "101"], 2, "--priority"),
     ],
 )
 def test_what_is_off_is_said_before_anything_is_submitted(
     run: Run, ledger: Ledger, words: list[str], code: int, sentence: str
 ) -> None:
+    album(Path("photos"), 1)
+    Path("empty").mkdir()
+    Path("broken.zip").write_bytes(b"PK\x03\x04 and so on")
+    zipfile.ZipFile("empty.zip", "w").close()
+    with zipfile.ZipFile("bomb.zip", "w", zipfile.ZIP_DEFLATED) as bomb:
+        bomb.writestr("zeros.png", bytes(32 << 20))
+        bomb.writestr("small.png", b"x" * 100)
     done = run("predict", "--job", *words)
     assert done.exit_code == code, done.stderr
     assert sentence in done.stderr
     assert ledger.page().total == 0
+
+
+def test_a_priority_is_of_the_job(run: Run, ledger: Ledger, tmp_path: Path) -> None:
+    folder = album(tmp_path / "album", 1)
+    assert submitted(run, ledger, folder, "--priority", "-7").priority == -7
+    assert submitted(run, ledger, folder).priority == 0
+    done = run("predict", folder, "--priority", "1")
+    assert (done.exit_code, "--priority is for jobs" in done.stderr) == (2, True)
+
+
+def test_nobody_is_missed_who_is_there(
+    run: Run, ledger: Ledger, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = album(tmp_path / "album", 1)
+    monkeypatch.setattr("sightline.worker.crew._LOOK_S", 3600.0)  # it is there, and slow
+    assert "No worker has taken" in run("predict", "--job", folder).stderr
+    with Crew(settings):
+        assert run("predict", "--job", folder).stderr == ""
+    assert "No worker has taken" in run("predict", "--job", folder).stderr
+
+
+def test_a_password_in_an_address_is_not_shown(run: Run, settings: Settings, ledger: Ledger) -> None:
+    job = submitted(run, ledger, "http://me:hush@127.0.0.1/a.jpg", "https://me@[::1]/b.jpg?q=1@2")
+    finish(settings, ledger)
+    sources = [item.source for item in ledger.items(job.id).items]
+    assert sources == ["http://127.0.0.1/a.jpg", "https://[::1]/b.jpg?q=1@2"]
+    shown = run("jobs", "show", job.id).stdout + run("jobs", "show", job.id, "--json").stdout
+    assert "hush" not in shown + str(ledger.events(job.id)) + run("jobs", "results", job.id).stdout
 
 
 def test_list_show_cancel_retry_remove(run: Run, settings: Settings, ledger: Ledger, tmp_path: Path) -> None:

@@ -468,6 +468,21 @@ def test_ended_jobs_expire(another: Callable[..., Ledger]) -> None:
     assert ledger.submit("work", {}, idempotency_key="k").id != done.id
 
 
+def test_a_job_past_its_time_is_gone_before_it_is_swept(another: Callable[..., Ledger]) -> None:
+    ledger = another(job_days=1e-9)
+    job = ledger.submit("work", {})
+    ledger.finish(claim(ledger))
+    time.sleep(0.01)
+    with pytest.raises(NotFound):
+        ledger.get(job.id)
+    assert ledger.page().total == 0
+    assert ledger.was_here(job.id)
+    assert not ledger.was_here(job.id, owner="bob")
+    assert ledger.expire() == 1
+    assert ledger.was_here(job.id), "the id is remembered"
+    assert not ledger.was_here("0" * 32)
+
+
 def test_pages_go_on_where_the_last_one_ended(ledger: Ledger) -> None:
     ids = [ledger.submit("work", {}).id for _ in range(5)]
     first = ledger.page(limit=3)

@@ -110,6 +110,7 @@ def test_a_job_of_pictures_from_form_to_removal(working: httpx.Client, cat: byte
     for path in ("/results", "/events", "/items/0", "/items/0/image"):
         assert code(working.get(place + path)) == (410, "gone")
     assert code(working.get(f"{JOBS}/nonsense")) == (404, "not_found")
+    assert code(working.get(f"{JOBS}/{'0' * 32}")) == (404, "not_found")
 
 
 def test_everything_of_a_job_can_be_taken_away(working: httpx.Client, cat: bytes) -> None:

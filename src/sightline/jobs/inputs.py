@@ -39,13 +39,16 @@ class Inputs:
     count: int = 0
     """How many, where that is known when the job is submitted."""
     place: str = ""
+    name: str = ""
+    """For people, to tell jobs apart: a file, folder, zip or address; never a whole path of this machine."""
 
     def to_json(self) -> dict[str, Any]:
         """What the payload holds."""
         found: dict[str, Any] = {"type": self.type}
         if self.list:
             found |= {"list": self.list, "count": self.count}
-        return found | ({"place": self.place} if self.place else {})
+        more = {"place": self.place, "name": self.name}
+        return found | {name: value for name, value in more.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +89,18 @@ class PredictOrder:
         ask, inputs = payload["ask"], payload["inputs"]
         labels = frozenset(ask["labels"]) if ask["labels"] is not None else None
         return cls(
-            Inputs(inputs["type"], inputs.get("list", ""), inputs.get("count", 0), inputs.get("place", "")),
+            Inputs(**inputs),
             payload["model"],
             Ask(ask["min_score"], ask["max_results"], labels, ask["size"]),
         )
+
+
+def shared_name(names: Sequence[str]) -> str:
+    """What many files are called together: the folder that they share, else the first of them."""
+    folders = {name.split("/")[0] for name in names if "/" in name}
+    if len(names) > 1 and len(folders) == 1 and all("/" in name for name in names):
+        return folders.pop()[:200]
+    return names[0].rpartition("/")[2][:200] if names else ""
 
 
 def pictures_blob(pictures: Sequence[tuple[str, str]]) -> bytes:

@@ -136,6 +136,10 @@ class Ledger:
         """
         return self.database.read(lambda it: job_rows.get(it, owner, job_id))
 
+    def was_here(self, job_id: str, *, owner: str = ME) -> bool:
+        """Whether there was such a job that was removed or has expired, as far as that is remembered."""
+        return self.database.read(lambda it: job_rows.was_here(it, owner, job_id))
+
     def page(
         self,
         *,
@@ -249,9 +253,9 @@ class Ledger:
     def claim(self, worker: str, kinds: Sequence[str], job_id: str | None = None) -> Claim | None:
         """Take a waiting job: this one, or the best of the line.
 
-        Priority first, then fairness over owners, then over the jobs of one owner, then age. Fairness: whoever
-        has less running goes first, then whoever was served longest ago. So a small job need not wait for all
-        parts of a large one.
+        Priority first, then fairness over owners, then over the jobs of one owner, then age. Fairness:
+        whoever has less running goes first, then whoever was served longest ago. So a small job need not
+        wait for all parts of a large one.
         """
         if job_id is None and not self.database.read(lambda it: claims.any_waiting(it, kinds)):
             return None  # looking is cheaper than asking for the right to write

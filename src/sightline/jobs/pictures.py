@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, Final, Literal, Self
 from sightline.errors import BadOption, NotFound, SightlineError
 from sightline.jobs.inputs import Inputs, read_pictures, read_urls
 from sightline.outbound import safe_fetch
+from sightline.outbound.address import without_login
 from sightline.settings import Settings
 from sightline.storage import prefixes
 from sightline.storage.archive import Archive, is_zip
@@ -168,7 +169,9 @@ class Pictures:
                 rows = unique(read_pictures(self._blobs.get(inputs.list)))
                 return (entry for digest, name in rows for entry in self._uploaded(digest, name))
             case "urls":
-                return (Entry("url", url, url) for url in read_urls(self._blobs.get(inputs.list)))
+                return (
+                    Entry("url", without_login(url), url) for url in read_urls(self._blobs.get(inputs.list))
+                )
             case "prefix":
                 return self._under(inputs.place)
             case "files":
@@ -203,7 +206,7 @@ class Pictures:
     def _named(self, word: str) -> Iterator[Entry]:
         """A word of the command line."""
         if word.lower().startswith(("http://", "https://")):
-            yield Entry("url", word, word)
+            yield Entry("url", without_login(word), word)
         elif prefixes.is_prefix(word):
             yield from self._under(word)
         else:

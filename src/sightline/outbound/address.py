@@ -23,6 +23,7 @@ _SHAPE = re.compile(
     re.IGNORECASE,
 )
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)")
+_LOGIN = re.compile(r"^([a-z][a-z0-9+.-]*://)[^/?#]*@", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]+|0[xX][0-9A-Fa-f]*")
 _PATH_SAFE = "!$%&'()*+,-./:;=?@_~"
 
@@ -54,6 +55,11 @@ class Target:
             return ipaddress.ip_address(self.host)
         except ValueError:
             return None
+
+
+def without_login(text: str) -> str:
+    """An address as it may be shown: without name and password (which would not be opened anyway)."""
+    return _LOGIN.sub(r"\1", text)
 
 
 def parse(text: str) -> Target:

@@ -101,6 +101,7 @@ class Archive:
     def _check(self, size: int) -> None:
         total = sum(info.file_size for info in self._listed)
         packed = max(1, size)
+        advice = "Split it into smaller archives."
         if len(self._listed) > MEMBERS_MAX:
             reason = f"{len(self._listed)} members, and at most {MEMBERS_MAX} are read"
         elif total > BYTES_MAX:
@@ -109,9 +110,20 @@ class Archive:
             reason = (
                 f"{total // packed} times its own size when unpacked, and at most {RATIO_MAX} times is read"
             )
+            advice = f"Leave out {self._emptiest()}: it unpacks to far more than a picture of its size does."
         else:
             return
-        raise BadOption(f"{self.name} has {reason}.", next_step="Split it into smaller archives.")
+        raise BadOption(f"{self.name} has {reason}.", next_step=advice)
+
+    def _emptiest(self) -> str:
+        """The member that grows most when it is unpacked."""
+        return _shown(
+            max(self._listed, key=lambda one: one.file_size - RATIO_MAX * one.compress_size).filename
+        )
+
+
+def _shown(name: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in name)[:200]
 
 
 def _size(file: Path | BinaryIO) -> int:

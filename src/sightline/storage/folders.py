@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from sightline.errors import NotAPicture, NotFound, PictureTooLarge, SightlineError
+from sightline.errors import BadOption, NotAPicture, NotFound, PictureTooLarge, SightlineError
 from sightline.storage.archive import Archive, is_zip
 
 SUFFIXES: Final = frozenset(
@@ -32,6 +32,33 @@ class Found:
     """Which member of the zip at ``path``; ``None``: the file itself."""
     error: SightlineError | None = None
     """Why there is nothing to read."""
+
+
+def need_pictures(path: Path, name: str) -> None:
+    """Check that a zip can be read as one of pictures; ``name`` is what messages call it.
+
+    Raises:
+        BadOption: It is no zip, holds no pictures, or is over a limit for archives.
+    """
+    with Archive(path, name) as archive:
+        if not archive.members(SUFFIXES):
+            raise BadOption(f"{name} holds no pictures.", next_step=KNOWN)
+
+
+def check(word: str) -> None:
+    """Say before any work begins what a zip, a folder or a pattern would end with.
+
+    Raises:
+        BadOption: A zip as of `need_pictures`; or nothing that is a picture is in the folder, nor matches.
+    """
+    paths = [Path(word)]
+    if glob.has_magic(word) and not paths[0].exists():
+        paths = [Path(name) for name in glob.iglob(word, recursive=True)]  # noqa: PTH207 - may be absolute
+    for path in paths:
+        if _is_archive(path):
+            need_pictures(path, str(path))
+    if all(path.is_dir() for path in paths) and (error := next(find(word)).error) is not None:
+        raise BadOption(error.message, next_step=error.next_step)
 
 
 def holds_many(word: str) -> bool:

@@ -10,12 +10,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, case, delete, func, insert, literal, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    case,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from sightline.errors import BadOption, NotFound
 from sightline.storage.database import clock
 from sightline.storage.job_kept import Event, Item, ItemPage, Job, JobPage, JobState, Progress
-from sightline.storage.job_tables import events, items, job_blobs, jobs
+from sightline.storage.job_tables import events, gone, items, job_blobs, jobs
 from sightline.storage.tables import blobs
 
 _IN_ONE: Final = 500
@@ -59,13 +72,28 @@ def _rate(row: Any) -> float | None:
     return round(row.done / seconds, 3) if seconds > 0 else None
 
 
+def _theirs(owner: str) -> ColumnElement[bool]:
+    """Whole jobs of an owner; one past its time is gone, also before it is swept."""
+    fresh = or_(jobs.c.expires.is_(None), jobs.c.expires >= clock())
+    return and_(jobs.c.owner == owner, jobs.c.parent.is_(None), fresh)
+
+
+def was_here(connection: Connection, owner: str, job_id: str) -> bool:
+    """Whether there was such a job that is gone by now."""
+    for table in (gone, jobs):
+        mine = select(table.c.id).where(table.c.id == job_id, table.c.owner == owner)
+        if connection.execute(mine).one_or_none() is not None:
+            return True
+    return False
+
+
 def get(connection: Connection, owner: str, job_id: str) -> Job:
     """One whole job.
 
     Raises:
         NotFound: No such id, it is a part, or it is somebody else's.
     """
-    mine = select(*jobs.c, NOW).where(jobs.c.id == job_id, jobs.c.owner == owner, jobs.c.parent.is_(None))
+    mine = select(*jobs.c, NOW).where(_theirs(owner), jobs.c.id == job_id)
     row = connection.execute(mine).one_or_none()
     if row is None:
         raise NotFound(
@@ -83,7 +111,7 @@ def page(
     Raises:
         BadOption: ``before`` is not the ``next`` of an earlier page.
     """
-    wanted = and_(jobs.c.owner == owner, jobs.c.parent.is_(None))
+    wanted = _theirs(owner)
     if state:
         wanted = and_(wanted, jobs.c.state == state)
     if kind:
@@ -239,6 +267,9 @@ def drop(connection: Connection, root: str) -> None:
     mine = select(job_blobs.c.digest).where(job_blobs.c.job == root)
     fewer = update(blobs).where(blobs.c.digest.in_(mine))
     connection.execute(fewer.values(refs=case((blobs.c.refs > 0, blobs.c.refs - 1), else_=0)))
+    owner = connection.execute(select(jobs.c.owner).where(jobs.c.id == root)).scalar_one_or_none()
+    if owner is not None:
+        insert_new(connection, gone, {"id": root, "owner": owner, "time": clock()})
     connection.execute(delete(jobs).where(jobs.c.id == root))
 
 

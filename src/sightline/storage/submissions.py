@@ -13,9 +13,10 @@ from sightline.storage.claims import Terms
 from sightline.storage.database import clock
 from sightline.storage.job_kept import ENDED, Ask, Job
 from sightline.storage.job_rows import add_event
-from sightline.storage.job_tables import jobs, keys
+from sightline.storage.job_tables import gone, jobs, keys
 
 _KEY_S: Final = 24 * 3600.0
+_GONE_S: Final = 90 * 86_400.0
 """How long an idempotency key is remembered."""
 
 
@@ -146,8 +147,9 @@ def forget(connection: Connection, owner: str, job_id: str) -> bool:
 
 
 def forget_keys(connection: Connection) -> None:
-    """Forget idempotency keys that are too old to count."""
+    """Forget idempotency keys that are too old to count, and ids of jobs that nobody will ask for."""
     connection.execute(delete(keys).where(keys.c.created < clock() - _KEY_S))
+    connection.execute(delete(gone).where(gone.c.time < clock() - _GONE_S))
 
 
 def _forget(connection: Connection, job_id: str) -> None:

@@ -1,6 +1,5 @@
 """Jobs and their pictures as JSON; a job that is no longer here is said to be so."""
 
-import re
 from collections import Counter
 from typing import Any, Final
 
@@ -13,20 +12,19 @@ from sightline.web.routes.predict import json_response
 from sightline.web.services import Services
 
 JOBS: Final = "/api/v1/jobs"
-_ID: Final = re.compile(r"[0-9a-f]{32}")
 
 
 def find_job(services: Services, job_id: str) -> Job:
     """One job.
 
     Raises:
-        Gone: It has expired or was removed. Ids are made here and are long, so one that is whole was a job.
-        NotFound: This is no id.
+        Gone: It has expired or was removed, within the time that this is remembered.
+        NotFound: There is no such job.
     """
     try:
         return services.ledger.get(job_id)
     except NotFound as error:
-        if _ID.fullmatch(job_id):
+        if services.ledger.was_here(job_id):
             days = services.settings.job_days
             kept = f" Jobs are kept for {days:g} days after they end." if days else ""
             raise Gone(f"Job {job_id} is no longer here: it expired or was removed.{kept}") from error

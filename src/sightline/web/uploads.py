@@ -237,7 +237,9 @@ class _Spool:
         os.fsync(self._file.fileno())
         self._file.close()
         if zipped:
-            _check_zip(self.path, name)
+            from sightline.storage.folders import need_pictures  # noqa: PLC0415
+
+            need_pictures(self.path, name or "The archive")
         digest = self._hash.hexdigest()
         ledger.blobs.check_space(self._size)
         kind = "application/zip" if zipped else "application/octet-stream"
@@ -251,15 +253,6 @@ class _Spool:
         with contextlib.suppress(OSError):
             self._file.close()
         self.path.unlink(missing_ok=True)
-
-
-def _check_zip(path: Path, name: str) -> None:
-    from sightline.storage.archive import Archive  # noqa: PLC0415
-    from sightline.storage.folders import KNOWN, SUFFIXES  # noqa: PLC0415
-
-    with Archive(path, name or "The archive") as archive:
-        if not archive.members(SUFFIXES):
-            raise BadOption(f"{name or 'The archive'} holds no pictures.", next_step=KNOWN)
 
 
 def _sweep(folder: Path) -> None:

@@ -7,6 +7,7 @@ import logging
 import subprocess
 import threading
 import time
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final, Self
 
@@ -15,6 +16,7 @@ from sightline.storage.kept import DATABASE, FOLDER
 from sightline.storage.outage import Outage
 from sightline.storage.peek import Peek
 from sightline.worker.kin import TASKS, start
+from sightline.worker.presence import present
 
 if TYPE_CHECKING:
     from sightline.jobs.ledger import Ledger
@@ -42,12 +44,14 @@ class Crew:
             "idle_s": idle_s,
         }
         self._closing = threading.Event()
+        self._there = ExitStack()
         self._process: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep, name="crew", daemon=True)
 
     def __enter__(self) -> Self:
         """Begin to look for jobs."""
         if self._settings.workers:
+            self._there.enter_context(present(self._settings))
             self._thread.start()
         return self
 
@@ -56,6 +60,7 @@ class Crew:
         self._closing.set()
         if self._thread.ident is not None:
             self._thread.join()
+        self._there.close()
 
     @property
     def pid(self) -> int | None:

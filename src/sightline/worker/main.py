@@ -16,6 +16,7 @@ from sightline.settings import Settings
 from sightline.storage.job_kept import Claim
 from sightline.storage.outage import Outage
 from sightline.worker.kin import TASKS
+from sightline.worker.presence import present
 from sightline.worker.slot import Ended, Slot
 
 _STEP_S: Final = 0.1
@@ -42,7 +43,8 @@ def work(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: supervisor.stop())
     started()
-    supervisor.run()
+    with present(settings):
+        supervisor.run()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # all is handed back: another signal must not look like a crash
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -27,6 +28,8 @@ class Work:
     job: bool = False
     wait: bool = False
     run: bool = False
+    priority: int | None = None
+    """``None``: the usual one, 0."""
 
     @property
     def elsewhere(self) -> bool:
@@ -35,14 +38,23 @@ class Work:
 
 
 def job_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``--job``, ``--wait`` and ``--run``; the command gets one argument ``work``."""
+    """Add ``--job``, ``--wait``, ``--run`` and ``--priority``; the command gets one argument ``work``."""
 
     @wraps(function)
     def command(*args: Any, **kwargs: Any) -> Any:
-        work = Work(kwargs.pop("job"), kwargs.pop("job_wait"), kwargs.pop("job_run"))
+        work = Work(
+            kwargs.pop("job"), kwargs.pop("job_wait"), kwargs.pop("job_run"), kwargs.pop("job_priority")
+        )
+        if work.priority is not None and not work.elsewhere:
+            raise BadOption("--priority is for jobs.", next_step="Add --job, or leave --priority out.")
         return function(*args, work=work, **kwargs)
 
-    wrapped: Callable[..., Any] = command
+    wrapped: Callable[..., Any] = click.option(
+        "--priority",
+        "job_priority",
+        type=click.IntRange(-100, 100),
+        help="Of the job; higher goes first.  [default: 0]",
+    )(command)
     for name, key, words in (
         ("--run", "job_run", "As --wait, with a worker here that ends with this command."),
         ("--wait", "job_wait", "As --job, and wait until it has ended."),
@@ -72,9 +84,17 @@ def submit_pictures(
     model = _model(settings, ask)
     with Ledger.open(settings) as ledger:
         listed = ledger.keep(Picture(urls_blob(words), LIST_TYPE))
-        payload = PredictOrder(Inputs("files", listed, 0), model, ask).to_json()
-        job = ledger.submit(PREDICT, payload, blobs=[listed])
+        payload = PredictOrder(Inputs("files", listed, 0, name=_called(sources[0])), model, ask).to_json()
+        job = ledger.submit(PREDICT, payload, priority=work.priority or 0, blobs=[listed])
         return _follow(ledger, job, settings, work, as_json=as_json)
+
+
+def _called(source: str) -> str:
+    """What a list of jobs shows of a source: the end of a path, or an address without name and query."""
+    parts = urlsplit(source)
+    if parts.netloc:
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"[:200]
+    return Path(source).absolute().name[:200]
 
 
 def _submit_video(
@@ -98,7 +118,7 @@ def _submit_video(
     path = Path(videos[0])
     order = VideoOrder("file", str(path.absolute()), path.name, _model(settings, ask), ask)
     with Ledger.open(settings) as ledger:
-        job = ledger.submit(VIDEO, order.to_json(), limit_s=LIMIT_S)
+        job = ledger.submit(VIDEO, order.to_json(), priority=work.priority or 0, limit_s=LIMIT_S)
         return _follow(ledger, job, settings, work, as_json=as_json)
 
 
@@ -113,7 +133,13 @@ def submit_order(order: "Order", settings: Settings, work: Work, *, as_json: boo
 
     kind = kind_of(order)
     with Ledger.open(settings) as ledger:
-        job = ledger.submit(kind, to_json(order), limit_s=LIMITS_S[kind], blobs=blobs_of(order))
+        job = ledger.submit(
+            kind,
+            to_json(order),
+            priority=work.priority or 0,
+            limit_s=LIMITS_S[kind],
+            blobs=blobs_of(order),
+        )
         return _follow(ledger, job, settings, work, as_json=as_json)
 
 
@@ -127,7 +153,7 @@ def place_of(path: Path) -> "Place":
 def _word(source: str, settings: Settings) -> str:
     """A source as a worker understands it: it runs in another folder."""
     from sightline.cli.sources import is_address  # noqa: PLC0415
-    from sightline.storage import prefixes  # noqa: PLC0415
+    from sightline.storage import folders, prefixes  # noqa: PLC0415
 
     if source == "-":
         raise BadOption("A job cannot read standard input.", next_step="Give files, or leave out --job.")
@@ -137,6 +163,7 @@ def _word(source: str, settings: Settings) -> str:
         prefixes.check(source, settings.job_prefixes)
         return source
     path = Path(source)
+    folders.check(source)
     if path.exists():
         return str(path.absolute())
     if not glob.has_magic(source):
@@ -166,6 +193,6 @@ def _follow(ledger: "Ledger", job: "Job", settings: Settings, work: Work, *, as_
         return int(waiting.say_how_it_ended(job, as_json=as_json))
     body: Mapping[str, Any] = job.to_json()
     click.echo(json.dumps(body, indent=2) if as_json else job.id)
-    if not waiting.is_taken(ledger, job):
+    if not waiting.is_taken(ledger, job, settings):
         waiting.say_that_nobody_works(job)
     return 0

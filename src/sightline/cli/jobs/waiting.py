@@ -16,14 +16,17 @@ from sightline.jobs.inputs import PREDICT
 from sightline.jobs.ledger import Ledger
 from sightline.settings import Settings
 from sightline.storage.job_kept import Job
+from sightline.worker.presence import anybody
 
 _LOOK_S: Final = 0.25
 TAKEN_S: Final = 5.0
 """A worker that is there has taken a job by then, or is busy with others."""
 
 
-def is_taken(ledger: Ledger, job: Job, within_s: float = TAKEN_S) -> bool:
-    """Whether somebody seems to work: this job was begun, or others are running."""
+def is_taken(ledger: Ledger, job: Job, settings: Settings, within_s: float = TAKEN_S) -> bool:
+    """Whether somebody seems to work: workers of this machine are there, this job was begun, others run."""
+    if anybody(settings):
+        return True
     end = time.monotonic() + within_s
     while True:
         if ledger.get(job.id).state != "queued" or ledger.page(state="running", limit=1).total:
@@ -34,11 +37,12 @@ def is_taken(ledger: Ledger, job: Job, within_s: float = TAKEN_S) -> bool:
 
 
 def say_that_nobody_works(job: Job) -> None:
-    """On standard error: the job is safe, but it waits."""
+    """On standard error: the job is safe, but it waits. Workers elsewhere may only be slow to take it."""
     click.echo(
-        f"No worker has taken job {job.id[:SHOWN]} so far; it stays in the line until one does.\n"
-        "  Next: start `sightline serve` or `sightline worker`, or work it off here: "
-        f"`sightline jobs wait --run {job.id[:SHOWN]}`.",
+        f"No worker has taken job {job.id[:SHOWN]} so far, and none of this data folder runs here.\n"
+        "  The job stays in the line until one takes it.\n"
+        "  Next: unless workers run elsewhere, start `sightline serve` or `sightline worker`, or work it\n"
+        f"  off here: `sightline jobs wait --run {job.id[:SHOWN]}`.",
         err=True,
     )
 
@@ -57,14 +61,14 @@ def wait(ledger: Ledger, job: Job, settings: Settings, *, run: bool, timeout_s: 
         DeadlineExceeded: It had not ended by then.
     """
     if not run:
-        return _watch(ledger, job, said=False, timeout_s=timeout_s)
+        return _watch(ledger, job, settings, said=False, timeout_s=timeout_s)
     from sightline.worker.crew import Crew  # noqa: PLC0415 - processes that most waits do not need
 
     with Crew(replace(settings, workers=max(1, settings.workers))):
-        return _watch(ledger, job, said=True, timeout_s=timeout_s)
+        return _watch(ledger, job, settings, said=True, timeout_s=timeout_s)
 
 
-def _watch(ledger: Ledger, job: Job, *, said: bool, timeout_s: float) -> Job:
+def _watch(ledger: Ledger, job: Job, settings: Settings, *, said: bool, timeout_s: float) -> Job:
     progress = Progress(0, unit=unit_of(job))
     began = time.monotonic()
     try:
@@ -77,7 +81,7 @@ def _watch(ledger: Ledger, job: Job, *, said: bool, timeout_s: float) -> Job:
                 )
             if not said and waited > TAKEN_S:
                 said = True
-                if not is_taken(ledger, job, 0):
+                if not is_taken(ledger, job, settings, 0):
                     say_that_nobody_works(job)
             time.sleep(_LOOK_S)
             job = ledger.get(job.id)
