@@ -33,7 +33,7 @@ def test_a_model_is_judged_from_the_page(visit: Callable[..., Page], tmp_path: P
     page.locator("#other-judge-picker").set_input_files(tmp_path / "labelled.zip")
     expect(page).to_have_url(JOB, timeout=60_000)
     state(page, "Done")
-    expect(page.locator("h1")).to_have_text("An evaluation")
+    expect(page.locator("h1")).to_have_text("An evaluation: labelled.zip")
     result = page.get_by_role("region", name="What came out")
     expect(result).to_contain_text("colours@1 on set, 6 pictures")
     row = result.get_by_role("row").filter(has_text="top1")

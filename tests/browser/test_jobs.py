@@ -91,7 +91,7 @@ def test_a_folder_becomes_a_job_from_beginning_to_end(
     page.locator("#folder-picker").set_input_files(folder)
     expect(page).to_have_url(re.compile("/jobs/[0-9a-f]{32}$"), timeout=30_000)
     state(page, "Done, some failed")
-    expect(page.locator("h1")).to_have_text("5 pictures")
+    expect(page.locator("h1")).to_have_text("holiday, 5 pictures")
     expect(page.locator(".job-progress-words")).to_contain_text(
         re.compile(r"5 of 5 · .+ pictures a second · 1 failed")
     )
@@ -170,7 +170,7 @@ def test_a_zip_and_many_pictures_on_look_become_jobs(
     page.goto("/")
     choose(page, *files)
     state(page, "Done")
-    expect(page.locator("h1")).to_have_text("25 pictures")
+    expect(page.locator("h1")).to_have_text("0.jpg, 25 pictures")
     page.goto("/jobs")
     expect(page.locator(".job-row").first).to_contain_text("25 pictures")
 
@@ -305,3 +305,38 @@ def test_the_list_is_live_and_reached_by_keys(visit: Callable[..., Page], ledger
     page.keyboard.press("Enter")
     state(page, "Cancelled")
     ledger.remove(job_id)
+
+
+def test_jobs_in_the_list_have_names_and_say_how_they_ended(
+    visit: Callable[..., Page], samples: Path, tmp_path: Path
+) -> None:
+    long = "a-very-long-name-of-a-picture-that-somebody-has-called-like-this-without-any-space.jpg"
+    for name, data in ((long, (samples / "cat.jpg").read_bytes()), ("broken.jpg", b"\xff\xd8\xff cut off")):
+        (tmp_path / name).write_bytes(data)
+    page = visit("/jobs", width=320)
+    for name, end in ((long, "Done"), ("broken.jpg", "All failed")):
+        page.goto("/jobs")
+        with page.expect_file_chooser() as chooser:
+            page.get_by_role("button", name="Choose pictures").click()
+        chooser.value.set_files([tmp_path / name])
+        state(page, end)
+        expect(page.get_by_role("heading", name=name)).to_be_visible()
+    page.goto("/jobs")
+    failed = page.locator(".job-row").filter(has_text="broken.jpg")
+    expect(failed).to_contain_text("All failed")
+    expect(failed).not_to_contain_text("Waiting")
+    expect(page.locator(".job-row").filter(has_text=long)).to_contain_text("Done")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_a_job_that_failed_before_it_counted_waits_for_nobody(
+    visit: Callable[..., Page], ledger: Ledger
+) -> None:
+    page = visit("/jobs")
+    words = """async (state) => {
+      const { idleWords } = await import('/static/js/parts/job-words.js');
+      return idleWords({ state });
+    }"""
+    told = {state: page.evaluate(words, state) for state in ("queued", "failed", "dead", "cancelled", "done")}
+    assert told.pop("queued") == "Waiting for a worker"
+    assert set(told.values()) == {""}

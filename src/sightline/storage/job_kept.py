@@ -83,11 +83,21 @@ class Job:
             return str(given.get("name") or "") or None
         return given or None
 
+    @property
+    def name(self) -> str | None:
+        """What it is about, for people: a file, folder, zip, address or recipe; None: nobody said."""
+        given = self.payload
+        places = [given.get("inputs"), given.get("data"), given.get("model"), given]
+        names = [place.get("name") for place in places if isinstance(place, Mapping)]
+        recipe = str(given.get("recipe") or "").replace("\\", "/").rpartition("/")[2]
+        return next((str(name) for name in [*names, recipe] if name), None)
+
     def to_json(self) -> dict[str, Any]:
         """The same JSON in the API, the command line and the page. ``payload`` is not part of it."""
         return {
             "id": self.id,
             "kind": self.kind,
+            "name": self.name,
             "state": self.state,
             "priority": self.priority,
             "progress": {"done": self.progress.done, "total": self.progress.total},

@@ -145,7 +145,7 @@ def _from_json(body: bytes) -> Upload:
     if isinstance(url, str):
         if not 0 < len(url) <= _URL_MAX:
             raise BadOption(f"url must have 1 to {_URL_MAX} characters, this one has {len(url)}.")
-        return Upload(source=_shown_address(url), url=url)
+        return Upload(source=shown_address(url), url=url)
     if isinstance(image, str):
         return Upload(_from_base64(image))
     raise BadOption('The JSON must be {"url": "…"} or {"image": "<base64>"}.')
@@ -179,7 +179,7 @@ def clean_name(name: str) -> str:
     return UNPRINTABLE.sub("", last)[:_SOURCE_MAX]
 
 
-def _shown_address(url: str) -> str:
+def shown_address(url: str) -> str:
     """An address without what may be secret: user, query and fragment."""
     try:
         parts = urlsplit(url)

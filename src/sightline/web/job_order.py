@@ -15,6 +15,7 @@ from sightline.jobs.inputs import (
     Inputs,
     PredictOrder,
     pictures_blob,
+    shared_name,
     urls_blob,
 )
 from sightline.jobs.orders import LIMITS_S, blobs_of, kind_of, to_json
@@ -24,7 +25,7 @@ from sightline.serving import keeping
 from sightline.storage.job_kept import Job
 from sightline.storage.kept import Picture
 from sightline.types import Ask
-from sightline.web.intake import header, read_body
+from sightline.web.intake import header, read_body, shown_address
 from sightline.web.job_schemas import InputsWish, JobWish, OptionsWish
 from sightline.web.job_whole import WHOLE, KindWish, check_whole, from_form, whole_of
 from sightline.web.options import Options, options_of
@@ -218,15 +219,16 @@ def _job(services: Services, order: Order) -> tuple[str, dict[str, Any], int, li
 def _inputs(services: Services, order: Order) -> tuple[Inputs, list[str]]:
     if order.prefix:
         _check_prefix(services.settings.job_prefixes, order.prefix)
-        return Inputs("prefix", place=order.prefix), []
+        return Inputs("prefix", place=order.prefix, name=order.prefix[:200]), []
     ledger = services.ledger
     if order.urls:
         listed = ledger.keep(Picture(urls_blob(order.urls), LIST_TYPE))
-        return Inputs("urls", listed, len(order.urls)), [listed]
+        return Inputs("urls", listed, len(order.urls), name=shown_address(order.urls[0])), [listed]
     listed = ledger.keep(Picture(pictures_blob(order.pictures), LIST_TYPE))
     zipped = any(name.lower().endswith(".zip") for _, name in order.pictures)
     count = 0 if zipped else len(order.pictures)
-    return Inputs("pictures", listed, count), [listed, *(digest for digest, _ in order.pictures)]
+    called = shared_name([name for _, name in order.pictures])
+    return Inputs("pictures", listed, count, name=called), [listed, *(digest for digest, _ in order.pictures)]
 
 
 def _check_prefix(allowed: str, prefix: str) -> None:

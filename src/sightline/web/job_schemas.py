@@ -31,6 +31,7 @@ class JobBody(Body):
 
     id: str
     kind: str
+    name: str | None = Field(description="What it is about: a file, folder, zip, address or recipe.")
     state: State = Field(description="`failed`: the work said no. `dead`: every attempt broke; see `error`.")
     priority: int
     progress: ProgressBody

@@ -5,16 +5,24 @@ import { duration, percent, rate, t } from "../strings.js";
 
 export const ENDED = new Set(["done", "failed", "cancelled", "dead"]);
 
-/** "120 pictures"; what the job is about. */
+/** "holiday, 120 pictures", "A video: yard.mp4"; what the job is about. */
 export function titleOfJob(job) {
-  if (job.kind !== "predict") return t(`jobs.kind.${job.kind}`) === `jobs.kind.${job.kind}` ? job.kind : t(`jobs.kind.${job.kind}`);
-  return job.progress.total ? t("look.batch", { n: job.progress.total }) : t("jobs.kind.predict");
+  const { total } = job.progress;
+  if (job.kind === "predict") {
+    const count = total ? t("look.batch", { n: total }) : "";
+    if (!job.name) return count || t("jobs.kind.predict");
+    return total > 1 ? t("jobs.named.many", { name: job.name, count }) : job.name;
+  }
+  const kind = t(`jobs.kind.${job.kind}`) === `jobs.kind.${job.kind}` ? job.kind : t(`jobs.kind.${job.kind}`);
+  return job.name ? t("jobs.named", { kind, name: job.name }) : kind;
 }
 
 /** The state as a chip; the word says it, the colour only helps. */
 export function stateChip(job) {
   const partly = job.state === "done" && job.failed > 0;
-  return h("span", { class: `job-state ${partly ? "partly" : job.state}` }, t(partly ? "jobs.state.partly" : `jobs.state.${job.state}`));
+  const none = partly && job.failed >= job.progress.total;
+  const state = none ? "none" : partly ? "partly" : job.state;
+  return h("span", { class: `job-state ${none ? "failed" : state}` }, t(`jobs.state.${state}`));
 }
 
 /** "312 of 2,000 · 14 pictures a second · 2 minutes left · 3 failed" */
@@ -29,6 +37,9 @@ export function progressWords(job) {
   ];
   return parts.filter(Boolean).join(" · ");
 }
+
+/** What is said of a job that has not begun to count; nothing of one that has ended. */
+export const idleWords = (job) => (ENDED.has(job.state) ? "" : t(job.state === "queued" ? "jobs.waiting" : "jobs.reading"));
 
 /** A bar that follows the job. */
 export function jobMeter() {

@@ -6,7 +6,7 @@ import { follow } from "../parts/job-feed.js";
 import { JobGrid } from "../parts/job-grid.js";
 import { epochList } from "../parts/job-report.js";
 import { jobResult } from "../parts/job-result.js";
-import { ENDED, jobMeter, progressWords, stateChip, titleOfJob } from "../parts/job-words.js";
+import { ENDED, idleWords, jobMeter, progressWords, stateChip, titleOfJob } from "../parts/job-words.js";
 import { menu } from "../parts/menu.js";
 import { problemBox } from "../parts/problem.js";
 import { go } from "../router.js";
@@ -62,7 +62,7 @@ function build(root, first, signal) {
     title.textContent = titleOfJob(job);
     document.title = `${titleOfJob(job)} · ${t("app.name")}`;
     if (before.state !== job.state || !chip.childElementCount) chip.replaceChildren(stateChip(job));
-    words.textContent = progressWords(job) || t(job.state === "queued" ? "jobs.waiting" : "jobs.reading");
+    words.textContent = progressWords(job) || idleWords(job);
     meter.follow(job);
     when.replaceChildren(...times(job));
     again.hidden = !(job.kind === "video" && job.attempt > 1 && !ENDED.has(job.state));

@@ -6,7 +6,7 @@ import { chosenSize } from "../models-data.js";
 import { choose, onPictures } from "../parts/intake.js";
 import { isVideo, isZip, picturesOf } from "../parts/folder.js";
 import { jobIntake, startJob, uploadInProgress } from "../parts/job-upload.js";
-import { ENDED, jobMeter, progressWords, stateChip, titleOfJob } from "../parts/job-words.js";
+import { ENDED, idleWords, jobMeter, progressWords, stateChip, titleOfJob } from "../parts/job-words.js";
 import { otherWork } from "../parts/job-other.js";
 import { modelPicker } from "../parts/model-picker.js";
 import { problemBox } from "../parts/problem.js";
@@ -172,7 +172,7 @@ function makeRow() {
       link.href = `/jobs/${job.id}`;
       link.textContent = titleOfJob(job);
       chip.replaceChildren(stateChip(job));
-      words.textContent = [job.model, progressWords(job)].filter(Boolean).join(" · ") || t("jobs.waiting");
+      words.textContent = [job.kind === "import" ? null : job.model, progressWords(job)].filter(Boolean).join(" · ") || idleWords(job);
       time.dateTime = created.toISOString();
       time.title = fullTime(created);
       meter.follow(job);
