@@ -62,6 +62,15 @@ def test_ids_come_out_in_order_but_urgent_ones_first(line: JobQueue) -> None:
     assert line.waiting() == set()
 
 
+def test_what_was_offered_twice_is_taken_once_without_a_word(
+    line: JobQueue, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert line.offer(ID)
+    assert line.offer(ID)
+    assert [line.take(0.5) for _ in range(3)] == [ID, None, None]
+    assert not caplog.records
+
+
 def test_what_is_written_is_json_and_ends_by_itself(line: JobQueue, redis_server: OwnRedis) -> None:
     line.offer(ID)
     client = redis.Redis.from_url(redis_server.url)

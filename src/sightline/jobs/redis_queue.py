@@ -20,6 +20,7 @@ try:
     from redis.exceptions import ConnectionError as RedisGone
     from redis.exceptions import RedisError
     from redis.retry import Retry
+    from rq.exceptions import NoSuchJobError
     from rq.job import Job as Entry
     from rq.queue import DequeueTimeout, Queue
     from rq.serializers import JSONSerializer
@@ -130,6 +131,8 @@ class RedisQueue:
             ours = entry.func_name == FUNCTION and list(entry.args) == [entry_id] and not entry.kwargs
         except RedisError:
             raise
+        except NoSuchJobError:  # it was offered twice, and the first sign has been read
+            return None
         except Exception:  # noqa: BLE001 - whatever somebody else wrote there; it is not even looked at
             ours = False
         self._redis.delete(_Entry.key_for(entry_id))
