@@ -1,9 +1,10 @@
 """The camera, with a film in place of a lens: captures, live, a rule, and words where none can be had."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -157,6 +158,31 @@ def test_what_one_points_at_does_not_move_away(page: Page) -> None:
     page.mouse.move(0, 0)
     expect(page.locator(".capture").nth(many + 1)).to_be_visible()
     expect(page.locator(".captures")).not_to_contain_text("wait")
+
+
+def test_a_camera_has_a_name_of_its_own_that_rules_know(open_camera: Open, camera_server: str) -> None:
+    pages = [open_camera().page, open_camera().page]
+    names = [page.get_by_label("Name of this camera").input_value() for page in pages]
+    assert names[0] != names[1], "two browsers must not be counted as one camera"
+    assert all(re.fullmatch(r"(laptop|phone)-[a-z0-9]{4}", name) for name in names)
+    page = pages[0]
+    page.reload()
+    field = page.get_by_label("Name of this camera")
+    expect(field).to_have_value(names[0])
+    field.fill("garage/left ")
+    field.press("Tab")
+    expect(field).to_have_value("garage left")
+    field.fill("")
+    field.press("Tab")
+    expect(field).to_have_value("garage left")
+    with page.expect_request(re.compile("/api/v1/predict")) as asked:
+        start(page)
+    assert parse_qs(urlsplit(asked.value.url).query)["capture"] == ["garage left"]
+    sent: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda data: sent.append(str(data))))
+    page.get_by_label("Live").check()
+    expect(page.locator(".camera-status")).to_have_text(RATE)
+    assert json.loads(sent[0])["source"] == "garage left"
 
 
 def test_live_runs_and_says_how_fast(page: Page) -> None:

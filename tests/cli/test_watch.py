@@ -104,6 +104,26 @@ def test_several_at_once_and_one_that_fails(begin: Begin, video: MakeVideo, tmp_
     assert "broken.mp4: The file is no video that can be read." in errors
 
 
+def test_what_is_not_there_does_not_end_the_others(begin: Begin, video: MakeVideo) -> None:
+    words = ["nowhere.mp4", "ftp://joe:t0psecret@cam/x", "/dev/video987", "--retries", "0"]
+    child = begin(video("green"), *words, "--every", "0", "--count", "5")
+    output, errors = rest(child)
+    assert child.returncode == 1
+    assert len(bodies(output)) == 5
+    assert "nowhere.mp4: There is no file nowhere.mp4." in errors
+    assert "ftp://cam/x: Sightline does not watch ftp:// addresses." in errors
+    assert "/dev/video987: There is no camera /dev/video987 on this machine." in errors
+    assert "t0psecret" not in errors
+
+
+def test_a_camera_that_is_not_there_yet_is_waited_for(begin: Begin) -> None:
+    child = begin("/dev/video987", "--retries", "1")
+    output, errors = rest(child)
+    assert (child.returncode, output) == (1, "")
+    assert errors.count("There is no camera /dev/video987") == 2
+    assert "Trying again in" in errors
+
+
 def test_ctrl_c_ends_it_cleanly(begin: Begin, video: MakeVideo) -> None:
     with RtspCamera() as camera:
         child = begin(camera.url(), video("red", frames=3000), "--every-frame")

@@ -17,7 +17,9 @@ _EVERY = 10.0
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...", shell_complete=files)
 @with_settings("model", "engine", "precision", "threads")
 @click.option(
-    "--every", type=click.FloatRange(0.05, 86_400), help="Seconds from look to look.  [default: 10]"
+    "--every",
+    type=click.FloatRange(0, 86_400),
+    help="Seconds from look to look; 0: as --every-frame.  [default: 10]",
 )
 @click.option("--every-frame", is_flag=True, help="Look at every frame; of a camera, as fast as it goes.")
 @click.option("--motion", is_flag=True, help="Look only when something has changed.")
@@ -69,7 +71,7 @@ def command(
     order = Order(
         sources=sources,
         ask=Ask(min_score, max_results, wanted, size),
-        every_s=0.0 if every_frame else every or _EVERY,
+        every_s=0.0 if every_frame else _EVERY if every is None else every,
         motion=motion,
         store=store,
         jsonl=jsonl,
