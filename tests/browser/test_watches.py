@@ -153,3 +153,17 @@ def test_a_watch_is_made_with_a_model_and_changed(opened: Opening, one: Served, 
     (after,) = (it for it in one.watches() if it["name"] == "back gate")
     assert (after["id"], after["min_score"], after["every_s"]) == (made["id"], None, 7)
     assert after["source"] == one.camera.url()
+
+
+def test_a_rule_on_a_watch_asks_for_no_notification_that_nobody_sees(opened: Opening, one: Served) -> None:
+    page = opened("/watches", width=390)
+    page.get_by_label("Address of the camera").fill(one.camera.url())
+    page.get_by_label("Name, for you").fill("gate")
+    page.get_by_role("button", name="Watch", exact=True).click()
+    expect(page.get_by_role("article", name="gate")).to_be_visible()
+    page.goto("/rules")
+    expect(page.locator("#new-cameras option[value=gate]")).to_be_attached()
+    expect(page.get_by_role("checkbox")).to_be_checked()
+    page.get_by_label("Camera", exact=True).fill("gate")
+    page.get_by_label("Camera", exact=True).press("Tab")
+    expect(page.get_by_role("checkbox")).not_to_be_checked()

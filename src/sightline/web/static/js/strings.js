@@ -144,6 +144,7 @@ const TEXT = {
   "rules.new.of": "of the last",
   "rules.new.quiet": "Minutes of quiet then",
   "rules.new.source": "Camera",
+  "rules.new.source.here": "the camera of this browser",
   "rules.new.url": "Webhook",
   "rules.new.mail": "E-mail",
   "rules.new.browser.hint": "Only cameras in a browser have a page to show it; watches have none.",

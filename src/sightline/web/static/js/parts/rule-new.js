@@ -1,8 +1,9 @@
 /** A new rule as a form: what it waits for, how sure, how often, where, and what is done then. */
 
-import { listRuleWords } from "../api.js";
+import { listRuleWords, listWatches } from "../api.js";
 import { h } from "../dom.js";
 import { t } from "../strings.js";
+import { loadSettings } from "./camera-panel.js";
 import { allSound, formEnd, formField, numberIn, refuse, refuseAt } from "./form.js";
 
 /** @param {{add: (wish: object) => Promise<void>, signal: AbortSignal}} handlers `add` may refuse with a Problem */
@@ -15,7 +16,8 @@ export function ruleForm({ add, signal }) {
   const hits = number("hits", 1, 100, 3);
   const of = number("of", 1, 100, 5);
   const quiet = number("quiet", 0, 43200, 10, "any");
-  const source = input("source", { placeholder: t("rules.everywhere") });
+  const cameras = h("datalist", { id: "new-cameras" });
+  const source = input("source", { list: cameras.id, placeholder: t("rules.everywhere") });
   const url = input("url", { type: "url", placeholder: "https://", pattern: "https?://.+", data: { wanted: "webhook" } });
   const mail = input("mail", { type: "email", data: { wanted: "mail" } });
   const browser = h("input", { type: "checkbox", id: "new-browser", checked: true });
@@ -56,12 +58,24 @@ export function ruleForm({ add, signal }) {
     (words) => list.append(...words.map((word) => h("option", { value: word.what }, word.title === word.what ? word.models.join(", ") : word.title))),
     () => undefined, // the field takes any word
   );
+  listWatches(signal).then(
+    (watches) => {
+      const names = new Set(watches.map((watch) => watch.name));
+      cameras.append(...[...names].map((value) => h("option", { value })));
+      source.addEventListener("change", () => {
+        if (names.has(source.value.trim())) browser.checked = false; // a watch has no page to show it
+      });
+    },
+    () => undefined, // the field takes any name
+  );
+  cameras.append(h("option", { value: loadSettings().name }, t("rules.new.source.here")));
   const field = (name, one) => formField(t(`rules.new.${name}`), one);
   return h(
     "form",
     { class: "card rule-form", onsubmit: submit, novalidate: true, "aria-labelledby": "rules-new" },
     h("h2", { id: "rules-new" }, t("rules.new")),
     list,
+    cameras,
     h(
       "div",
       { class: "rule-fields" },
