@@ -102,7 +102,7 @@ class FetchRefused(InputError):
     """An address that Sightline will not open, or that did not give a picture."""
 
     code = "fetch_refused"
-    default_next_step = "Download the picture yourself and send its bytes."
+    default_next_step = "Check the address, and that its server is on."
 
 
 class NotFound(SightlineError):

@@ -13,7 +13,7 @@ import pytest
 from tests.outbound.postbox import postbox
 from tests.rules.receiver import Inbox, receiving
 
-from sightline.errors import BadOption, ConfigError, FetchRefused, NotFound
+from sightline.errors import BadOption, FetchRefused, NotFound
 from sightline.rules import Alert, RuleDesk, signing
 from sightline.settings import Settings
 from sightline.storage.database import Database
@@ -301,7 +301,7 @@ def test_a_rule_that_is_off_is_refused_with_its_place(
 
 
 def test_email_needs_a_server(opened: Opening) -> None:
-    with pytest.raises(ConfigError, match="mail_server"):
+    with pytest.raises(BadOption, match="mail_server"):
         opened().add(rule({"kind": "email", "to": "a@example.org"}))
 
 

@@ -103,15 +103,21 @@ def test_what_a_request_may_not_name(client: httpx.Client, source: str, status: 
     assert client.get(WATCHES).json()["watches"] == []
 
 
-def test_a_private_web_camera_is_begun_but_not_opened(client: httpx.Client, camera: Camera) -> None:
-    """Whether a name is public shows when it is resolved; the refusal is the watch's error."""
-    made = client.post(WATCHES, json={"source": camera.url()}).json()
-    try:
-        body = until(client, made["id"], lambda it: it["error"])
-        assert body["error"]["code"] == "fetch_refused"
-        assert camera.connections == 0
-    finally:
-        client.delete(f"{WATCHES}/{made['id']}")
+def test_a_private_web_camera_is_refused_at_once(client: httpx.Client, camera: Camera) -> None:
+    """By its literal address; whether a name is public shows when it is looked up."""
+    place = camera.url().split("/")[2]
+    for source, wanted in (
+        (camera.url(), place),
+        ("http://10.0.0.9/x", "10.0.0.9"),
+        ("http://[::1]/", "[::1]"),
+    ):
+        answer = client.post(WATCHES, json={"source": source})
+        assert (answer.status_code, answer.json()["code"]) == (422, "fetch_refused")
+        assert "picture" not in answer.json()["next_step"]
+        assert "fetch_allow" in answer.json()["next_step"]
+        assert f"list {wanted} in" in answer.json()["next_step"]
+    assert client.get(WATCHES).json()["watches"] == []
+    assert camera.connections == 0
 
 
 def test_wrong_wishes(client: httpx.Client) -> None:

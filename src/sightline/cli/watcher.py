@@ -17,6 +17,7 @@ from sightline.cli.exits import words
 from sightline.cli.looking import check_labels
 from sightline.cli.terminal import clean, duration
 from sightline.errors import BadOption, ModelFailed, ModelRefused, SightlineError
+from sightline.outbound.address import without_login
 from sightline.serving import keeping
 from sightline.serving.road import Road
 from sightline.settings import Settings
@@ -25,7 +26,7 @@ from sightline.watching.capture import need_video
 from sightline.watching.loop import Ended, Event, Lost, Missed, Plan, Seen, Watcher
 from sightline.watching.opening import for_this_terminal
 from sightline.watching.records import Keeper, body_of, line_of
-from sightline.watching.source import parse
+from sightline.watching.source import Source, parse
 
 if TYPE_CHECKING:
     from sightline.rules import RuleDesk
@@ -56,7 +57,7 @@ def watch(order: Order, settings: Settings) -> int:
     Raises:
         SightlineError: The order or the model is wrong, so nothing can be watched.
     """
-    sources = [parse(word) for word in order.sources]
+    sources, missing = _parsed(order.sources)
     if any(source.kind != "http" for source in sources):
         need_video()
     with ExitStack() as stack:
@@ -68,6 +69,8 @@ def watch(order: Order, settings: Settings) -> int:
         road.load(bundle.reference)
         keeper = _keeper(stack, road, settings, asked.narrow) if order.store else None
         voice = _Voice(keeper, file, _rules(stack, settings))
+        for word, error in missing:
+            voice.refuse(word, error)
         ask = asked.wide if order.store else order.ask
         plans = [
             Plan(source, order.every_s, order.motion, bundle.reference, ask, order.count, order.retries)
@@ -78,6 +81,23 @@ def watch(order: Order, settings: Settings) -> int:
     if voice.broken is not None:
         raise voice.broken
     return voice.failed
+
+
+def _parsed(words: Sequence[str]) -> tuple[list[Source], list[tuple[str, SightlineError]]]:
+    """Those that can be watched (a camera that is not there may come), and what is wrong with the others.
+
+    Raises:
+        SightlineError: None of them can be.
+    """
+    sources, missing = [], []
+    for word in words:
+        try:
+            sources.append(parse(word, later=True))
+        except SightlineError as error:
+            missing.append((word, error))
+    if not sources:
+        raise missing[0][1]
+    return sources, missing
 
 
 def _run(watchers: Sequence[Watcher], voice: "_Voice") -> None:
@@ -113,6 +133,12 @@ class _Voice:
         """What is wrong with the model, which is everybody's."""
         self.gone = False
         """Nobody reads standard output any more."""
+
+    def refuse(self, word: str, error: SightlineError) -> None:
+        """One of the sources cannot be watched; the others are."""
+        self.failed += 1
+        with self._lock:
+            click.echo(f"{clean(without_login(word))}: {words(error)}", err=True)
 
     def tell(self, event: Event) -> None:
         if self.gone:

@@ -81,7 +81,7 @@ def parse(text: str) -> Target:
         raise FetchRefused(
             "This is no address that can be opened: it must look like https://host/path, "
             "without a user name and with the host in ASCII (xn--… for others).",
-            next_step="Copy the address of the picture from the browser.",
+            next_step="Copy the whole address again; it begins with https:// or http://.",
         )
     scheme = found["scheme"].lower()
     port = int(found["port"]) if found["port"] else PORTS[scheme]
@@ -130,7 +130,7 @@ def check_port(target: Target) -> None:
     if target.port not in PORTS.values():
         raise FetchRefused(
             f"Port {target.port} may not be opened; addresses use 80 or 443.",
-            next_step="The operator can list `host:port` in the setting `fetch_allow`.",
+            next_step=f"If it may be reached, list {target.authority} in the setting `fetch_allow`.",
         )
 
 

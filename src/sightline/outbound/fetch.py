@@ -69,6 +69,14 @@ def safe_fetch(
     Raises:
         FetchRefused: The address may not be opened, did not answer in time, or gave too much.
     """
+    try:
+        return _whole(url, settings, max_bytes, resolver)
+    except FetchRefused as error:
+        error.next_step += " Or send the picture itself instead of its address."
+        raise
+
+
+def _whole(url: str, settings: Settings, max_bytes: int | None, resolver: Resolver) -> Fetched:
     limit = int(settings.fetch_max_mb * (1 << 20)) if max_bytes is None else max_bytes
     deadline = Deadline(settings.fetch_total_s)
     allowed = allow_list(settings.fetch_allow)
@@ -161,11 +169,9 @@ def in_words(url: str) -> Iterator[None]:
     except ssl.SSLCertVerificationError as error:
         raise FetchRefused(f"The certificate of {host} is not valid: {error.verify_message}.") from error
     except TimeoutError as error:
-        raise FetchRefused(
-            f"{host} was too slow.", next_step="Try again, or send the picture's bytes."
-        ) from error
+        raise FetchRefused(f"{host} was too slow.", next_step="Try again when it is less busy.") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise FetchRefused(
             f"{host} did not answer as a web server should ({type(error).__name__}).",
-            next_step="Check the address, or send the picture's bytes.",
+            next_step="Check the address, and that its server is on.",
         ) from error

@@ -38,7 +38,7 @@ def check_address(url: str, settings: Settings) -> None:
     if literal is not None and not is_public(literal):
         raise FetchRefused(
             f"The host {target.host} is not on the public internet.",
-            next_step="The operator can list `host` or `host:port` in the setting `fetch_allow`.",
+            next_step=f"If it may be reached, list {target.authority} in the setting `fetch_allow`.",
         )
 
 

@@ -128,7 +128,7 @@ def resolve(target: Target, resolver: Resolver, deadline: Deadline, *, private: 
     if not private and not all(is_public(address) for address in found):
         raise FetchRefused(
             f"The host {target.host} is not on the public internet.",
-            next_step="Send the picture's bytes, or let the operator list the host in `fetch_allow`.",
+            next_step=f"If it may be reached, list {target.authority} in the setting `fetch_allow`.",
         )
     return found
 

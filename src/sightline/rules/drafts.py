@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from sightline.errors import BadOption, SightlineError
+from sightline.errors import BadOption, ConfigError, SightlineError
 from sightline.manifest.words import first_fault
 from sightline.outbound.mail import check_mail
 from sightline.outbound.post import check_address
@@ -103,9 +103,8 @@ def read_draft(given: Mapping[str, Any], settings: Settings, *, trusted: bool) -
         trusted: It was written on this machine (command line, file), so it may name commands.
 
     Raises:
-        BadOption: A field is off, or a command was sent over HTTP.
+        BadOption: A field is off, a command was sent over HTTP, or there is no mail server for e-mail.
         FetchRefused: A webhook goes where none may.
-        ConfigError: E-mail, but there is no mail server.
     """
     try:
         draft = RuleDraft.model_validate(given)
@@ -134,7 +133,10 @@ def _check(action: ActionDraft, settings: Settings, *, trusted: bool) -> None:
     if isinstance(action, WebhookDraft):
         check_address(action.url, settings)
     if isinstance(action, EmailDraft):
-        check_mail(settings)
+        try:
+            check_mail(settings)
+        except ConfigError as error:  # the rule cannot be, whoever could mend that
+            raise BadOption(error.message, next_step=error.next_step) from error
 
 
 def _action(draft: WebhookDraft | EmailDraft | CommandDraft | PlainDraft) -> Action:

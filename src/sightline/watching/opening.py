@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
-from sightline.errors import FetchRefused
+from sightline.errors import FetchRefused, NotFound
 from sightline.outbound.address import allow_list
+from sightline.outbound.post import check_address
 from sightline.settings import Settings
 from sightline.watching.capture import Capture
 from sightline.watching.http_camera import HttpCamera, typed
 from sightline.watching.shot import Eye
-from sightline.watching.source import Source
+from sightline.watching.source import Source, need_device
 
 Opener: TypeAlias = Callable[[Source, float], Eye]
 """Takes the source and the pace: of a file, seconds of the video between two frames that are wanted (0:
@@ -23,9 +24,19 @@ def for_this_terminal(settings: Settings) -> Opener:
     def opened(source: Source, pace_s: float) -> Eye:
         if source.kind == "http":
             return HttpCamera(source, settings, typed(source) | allow_list(settings.fetch_allow))
+        if source.kind == "device":
+            _there(source.address)
         return Capture(source, settings, pace_s)
 
     return opened
+
+
+def _there(device: str) -> None:
+    """A camera that is not there (any more) may come: it is lost, not wrong."""
+    try:
+        need_device(device)
+    except NotFound as error:
+        raise FetchRefused(error.message, next_step=error.next_step) from error
 
 
 _RTSP_PORTS: Final = {"rtsp": 554, "rtsps": 322}
@@ -49,9 +60,12 @@ def check(source: Source, settings: Settings) -> None:
     owner's.
 
     Raises:
-        FetchRefused: The operator has not listed it in ``fetch_allow``.
+        FetchRefused: The operator has not listed it in ``fetch_allow``. Names of web cameras are looked up,
+            and judged, when they are opened.
     """
     allowed = allow_list(settings.fetch_allow)
+    if source.kind == "http":
+        check_address(source.address, settings)
     if source.kind == "rtsp":
         parts = urlsplit(source.address)
         host = (parts.hostname or "").lower()

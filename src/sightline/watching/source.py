@@ -48,8 +48,10 @@ class Source:
         return urlunsplit(parts._replace(netloc=f"{_quoted(self.login)}@{parts.netloc}"))
 
 
-def parse(word: str) -> Source:
+def parse(word: str, *, later: bool = False) -> Source:
     """A device (``0``, ``/dev/video2``), an address (``rtsp://…``, ``http://…``), or a video file.
+
+    ``later``: a device need not be there yet.
 
     Raises:
         BadOption: An address of another kind, or without a host.
@@ -60,8 +62,8 @@ def parse(word: str) -> Source:
         return _address(word, found["scheme"].lower())
     if _DEVICE.fullmatch(word) and not (word.isdigit() and Path(word).exists()):
         device = word if word.startswith("/") else f"/dev/video{word}"
-        if not Path(device).exists():
-            raise NotFound(f"There is no camera {device} on this machine.", next_step=_cameras())
+        if not later:
+            need_device(device)
         return Source("device", device, device)
     path = Path(word)
     if not path.exists():
@@ -72,6 +74,16 @@ def parse(word: str) -> Source:
             next_step="Watch a video file, a camera (`0`, /dev/video0) or an address (rtsp://…, http://…).",
         )
     return Source("file", word, str(path.resolve()))
+
+
+def need_device(device: str) -> None:
+    """Say that a camera is not there.
+
+    Raises:
+        NotFound: There is no such device.
+    """
+    if not Path(device).exists():
+        raise NotFound(f"There is no camera {device} on this machine.", next_step=_cameras())
 
 
 def _address(word: str, scheme: str) -> Source:
