@@ -11,6 +11,7 @@ import pytest
 from sightline.errors import BadOption, Busy, Conflict, NotFound
 from sightline.jobs.ledger import Ledger
 from sightline.jobs.stops import Lost
+from sightline.storage import claims
 from sightline.storage.job_kept import Claim, Item
 from sightline.storage.kept import Picture
 
@@ -124,6 +125,23 @@ def test_a_small_job_goes_between_the_parts_of_a_large_one(ledger: Ledger, worke
     assert set(small) <= set(served[:3])
     assert served[0] == small[0], "the next free slot"
     assert served.count(large) == 4, "nor does the large one wait"
+
+
+def test_a_claim_looks_at_no_part_that_it_does_not_take(ledger: Ledger) -> None:
+    """However many parts wait: whole jobs are put in order, and parts come in the order of an index."""
+    statement = claims._best(("work", "part"))
+    engine = ledger.database.engine
+    text = str(statement.compile(engine, compile_kwargs={"literal_binds": True}))
+    how = "EXPLAIN QUERY PLAN" if engine.dialect.name == "sqlite" else "EXPLAIN"
+    ledger.submit("work", {})
+    with engine.begin() as connection:
+        if how == "EXPLAIN":
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")  # the table is too small to care
+        plan = "\n".join(str(row) for row in connection.exec_driver_sql(f"{how} {text}"))
+    assert "jobs_by_parent" in plan, plan
+    if how != "EXPLAIN":
+        assert "SCAN whole" not in plan
+        assert "SCAN part" not in plan
 
 
 def test_a_stream_of_small_jobs_does_not_stop_a_large_one(ledger: Ledger) -> None:

@@ -108,7 +108,7 @@ def _rule(rule: "Rule", words: "tuple[Word, ...]") -> dict[str, Any]:
 def _delivery(one: "Delivery") -> dict[str, Any]:
     names = ("id", "rule", "kind", "to", "source", "state", "attempts", "status", "answer")
     ended = one.state in ("delivered", "failed")
-    times = {"created": _time(one.created), "due": None if ended else _time(one.due)}
+    times = {"created": _time(one.created), "due": None if ended or not one.due else _time(one.due)}
     finished = None if one.finished is None else _time(one.finished)
     told = {name: getattr(one, name) for name in names}
     return told | times | {"finished": finished, "payload": dict(one.payload)}
