@@ -125,6 +125,18 @@ def test_what_is_off_is_said_before_anything_is_submitted(
     assert ledger.page().total == 0
 
 
+def test_the_end_of_an_evaluation_is_its_figures(run: Run, ledger: Ledger) -> None:
+    job = ledger.submit("evaluate", {})
+    mine = ledger.claim("w", ["evaluate"])
+    assert mine is not None
+    whole = {"value": 0.5, "low": None, "high": None}
+    found = {"mAP": {"value": 0.1234, "low": 0.1, "high": 0.15}, "top1": whole}
+    ledger.finish(mine, {"figures": found})
+    said = run("jobs", "wait", job.id).stdout
+    assert "mAP          12.3 [10.0, 15.0] %" in said
+    assert "top1         50.0 %" in said
+
+
 def test_a_priority_is_of_the_job(run: Run, ledger: Ledger, tmp_path: Path) -> None:
     folder = album(tmp_path / "album", 1)
     assert submitted(run, ledger, folder, "--priority", "-7").priority == -7

@@ -9,7 +9,7 @@ import click
 
 from sightline.cli.exits import ExitCode
 from sightline.cli.jobs.finding import SHOWN
-from sightline.cli.jobs.words import sentence, unit_of
+from sightline.cli.jobs.words import figures, sentence, unit_of
 from sightline.cli.progress import Progress
 from sightline.errors import DeadlineExceeded
 from sightline.jobs.inputs import PREDICT
@@ -100,6 +100,8 @@ def say_how_it_ended(job: Job, *, as_json: bool) -> ExitCode:
         click.echo(sentence(job))
         if job.error and job.state != "done":
             click.echo(f"  Next: {job.error['next_step']}", err=True)
+        for line in figures(job):
+            click.echo(line)
         if job.kind == PREDICT and job.progress.done:
             click.echo(f"Take the results: sightline jobs results {job.id[:SHOWN]}")
     return ExitCode.OK if job.state == "done" and not job.failed else ExitCode.SOME_FAILED

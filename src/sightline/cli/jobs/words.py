@@ -49,3 +49,14 @@ def moment(seconds: float | None) -> str:
     if seconds is None:
         return "-"
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def figures(job: Job) -> list[str]:
+    """What an evaluation found, a line each: a share in percent, with its interval where there is one."""
+    found = (job.result or {}).get("figures", {}) if job.kind == EVALUATE else {}
+    lines = []
+    for name, figure in found.items():
+        low, high = figure.get("low"), figure.get("high")
+        interval = "" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]"
+        lines.append(f"  {clean(str(name)):<12} {100 * figure['value']:.1f}{interval} %")
+    return lines
