@@ -55,7 +55,8 @@ function toProblem(status, text, requestId) {
   }
 }
 
-async function call(path, options = {}) {
+/** Asks for a path; the JSON of the answer, or a Problem. */
+export async function call(path, options = {}) {
   let response;
   try {
     response = await fetch(path, { headers: { Accept: "application/json" }, ...options });
@@ -154,11 +155,7 @@ export function listResults({ limit = 24, before, label, name, signal } = {}) {
 }
 
 export const jobPath = (id) => `/api/v1/jobs/${encodeURIComponent(id)}`;
-export const listWatches = (signal) => call("/api/v1/watches", { signal, cache: "no-store" }).then((body) => body.watches);
-export const beginWatch = (wish) => call("/api/v1/watches", { method: "POST", body: JSON.stringify(wish), headers: { Accept: "application/json", "Content-Type": "application/json" } });
-export const changeWatch = (id, wish) => call(`/api/v1/watches/${encodeURIComponent(id)}`, { ...asJson(wish), method: "PUT" });
-export const endWatch = (id) => call(`/api/v1/watches/${encodeURIComponent(id)}`, { method: "DELETE" });
-const asJson = (wish) => ({ method: "POST", body: JSON.stringify(wish), headers: { Accept: "application/json", "Content-Type": "application/json" } });
+export const asJson = (wish) => ({ method: "POST", body: JSON.stringify(wish), headers: { Accept: "application/json", "Content-Type": "application/json" } });
 export const pipelinePath = (name) => `/api/v1/pipelines/${encodeURIComponent(name)}`;
 export const listPipelines = (signal) => call("/api/v1/pipelines", { signal, cache: "no-store" }).then((body) => body.pipelines);
 export const getPipeline = (name, signal) => call(pipelinePath(name), { signal, cache: "no-store" });
@@ -174,13 +171,6 @@ export function tryPipeline(pipeline, picture, signal) {
   form.append("pipeline", JSON.stringify(pipeline));
   return call("/api/v1/pipelines/test", { method: "POST", body: form, signal });
 }
-export const listRules = (signal) => call("/api/v1/rules", { signal, cache: "no-store" }).then((body) => body.rules);
-export const listRuleWords = (signal) => call("/api/v1/rules/words", { signal, cache: "no-store" }).then((body) => body.words);
-export const createRule = (wish) => call("/api/v1/rules", { method: "POST", body: JSON.stringify(wish), headers: { Accept: "application/json", "Content-Type": "application/json" } });
-export const deleteRule = (id) => call(`/api/v1/rules/${encodeURIComponent(id)}`, { method: "DELETE" });
-export const testRule = (id) => call(`/api/v1/rules/${encodeURIComponent(id)}/test`, { method: "POST" });
-export const listDeliveries = (signal) => call("/api/v1/deliveries?limit=50", { signal, cache: "no-store" }).then((body) => body.deliveries);
-export const retryDelivery = (id) => call(`/api/v1/deliveries/${encodeURIComponent(id)}/retry`, { method: "POST" });
 
 export const getJob = (id, signal) => call(jobPath(id), { signal, cache: "no-store" });
 export const retryJob = (id) => call(`${jobPath(id)}/retry`, { method: "POST" });

@@ -1,6 +1,6 @@
 /** A new rule as a form: what it waits for, how sure, how often, where, and what is done then. */
 
-import { listRuleWords, listWatches } from "../api.js";
+import { listRuleWords, listWatches } from "../api-rules.js";
 import { h } from "../dom.js";
 import { t } from "../strings.js";
 import { loadSettings } from "./camera-panel.js";

@@ -1,6 +1,6 @@
 /** Rules: what is done when a camera sees something, what was sent, and what came back. */
 
-import { createRule, deleteRule, listDeliveries, listRules, retryDelivery, testRule } from "../api.js";
+import { createRule, deleteRule, listDeliveries, listRules, retryDelivery, testRule } from "../api-rules.js";
 import { announce, h, icon } from "../dom.js";
 import { problemBox } from "../parts/problem.js";
 import { ruleForm } from "../parts/rule-new.js";

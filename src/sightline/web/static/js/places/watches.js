@@ -1,6 +1,6 @@
 /** Watches: cameras that the server itself looks at, how each is doing, and what it saw last. */
 
-import { beginWatch, changeWatch, endWatch, listWatches } from "../api.js";
+import { beginWatch, changeWatch, endWatch, listWatches } from "../api-rules.js";
 import { announce, h, icon } from "../dom.js";
 import { problemBox } from "../parts/problem.js";
 import { watchForm } from "../parts/watch-form.js";
