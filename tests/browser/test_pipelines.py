@@ -120,7 +120,8 @@ def test_one_is_composed_tried_kept_and_removed(
     card = page.get_by_role("article", name=f"Riders in red {width}")
     expect(card).to_contain_text("tiny finds person")
     expect(card).to_contain_text("colours judges each of them")
-    assert ask(f"{place}/api/v1/pipelines/{name}")["pipeline"]["second"]["sure"] == {"rider": 0.4, "human": 0.4}
+    sure = ask(f"{place}/api/v1/pipelines/{name}")["pipeline"]["second"]["sure"]
+    assert sure == {"rider": 0.4, "human": 0.4}
     with page.expect_download() as found:
         card.get_by_role("link", name="Download").click()
     assert found.value.suggested_filename == f"{name}-1.zip"

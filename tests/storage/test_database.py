@@ -158,7 +158,7 @@ def test_a_missing_driver_is_named(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
     )
-    assert done.stdout.strip() .startswith("Run `make extras ADD=cluster`")
+    assert done.stdout.strip().startswith("Run `make extras ADD=cluster`")
 
 
 def test_a_look_into_the_file_costs_no_library(tmp_path: Path) -> None:

@@ -20,7 +20,14 @@ from typing import Any, Final
 
 import numpy as np
 
-from sightline.errors import ConfigError, FetchRefused, NotAPicture, PictureTooLarge, SightlineError
+from sightline.errors import (
+    ConfigError,
+    FetchRefused,
+    NotAPicture,
+    PictureTooLarge,
+    SightlineError,
+    how_to_add,
+)
 from sightline.sandbox import ChildDied, ChildTimeout, Over, Stream
 from sightline.settings import Settings
 from sightline.types import Frame, UInt8
@@ -88,7 +95,7 @@ def need_video() -> None:
     if find_spec("cv2") is None:
         raise ConfigError(
             "Cameras of this machine, RTSP and video files take OpenCV, which the core install leaves out.",
-            next_step="pip install 'sightline[video]'. Cameras that send MJPEG over http:// need no OpenCV.",
+            next_step=how_to_add("video") + " Cameras that send MJPEG over http:// need no OpenCV.",
         )
 
 
