@@ -227,6 +227,27 @@ def test_a_vanished_worker_loses_the_job_and_can_write_nothing(another: Callable
     assert ledger.get(job.id).result == {"who": "mine"}
 
 
+@pytest.mark.parametrize("way", ["its worker vanished", "it was handed back", "a part of it vanished"])
+def test_a_job_that_lost_its_worker_does_not_stand_behind_all_others(
+    another: Callable[..., Ledger], way: str
+) -> None:
+    ledger = another(lease_s=60)
+    first = ledger.submit("work", {}).id
+    mine = claim(ledger)
+    if way == "a part of it vanished":
+        ledger.split(mine, "part", [{"first": number} for number in range(2)], total=2)
+        mine = claim(ledger)
+    others = [ledger.submit("work", {}).id for _ in range(3)]
+    assert mine.root == first
+    if way == "it was handed back":
+        assert ledger.hand_back(mine)
+    else:
+        _vanish(ledger)
+        assert ledger.reap().requeued == 1
+    assert claim(ledger).root == first
+    assert claim(ledger).root == others[0]
+
+
 def test_renewing_keeps_the_lease(another: Callable[..., Ledger]) -> None:
     ledger = another(lease_s=60)
     ledger.submit("work", {})

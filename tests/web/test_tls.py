@@ -185,7 +185,7 @@ def serving(folder: Path, **wishes: object) -> Iterator[tuple[Server, ssl.SSLCon
     """A server over https, and a context that trusts its certificate and nothing else."""
     data = folder / "served"
     tiny.install(load_settings({"data_dir": str(data)}, environment={}), folder / "bundles")
-    server = start(data, **{"tls": True, **wishes})
+    server = start(data, None, **{"tls": True, **wishes})
     trusting = ssl.create_default_context(cafile=str(wishes.get("tls_cert") or data / "tls.pem"))
     trusting.verify_flags &= ~ssl.VERIFY_X509_STRICT
     trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # it is its own authority and yet none
