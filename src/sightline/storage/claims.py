@@ -111,8 +111,8 @@ def _best(kinds: tuple[str, ...]) -> Select[Any]:
     Priority first, then fairness over owners, then over the jobs of one owner, then age. Fair means, of
     owners and of jobs: who has less running goes first, then who was served longest ago. So a small job gets
     between the parts of a large one; and since a job that was never served counts from its submission, a
-    stream of small ones does not keep the large one waiting either. A job that lost its worker counts from its
-    submission again, or it would go on only after all that were never served.
+    stream of small ones does not keep the large one waiting either. A job that lost its worker
+    counts from its submission again, or it would go on only after all that were never served.
 
     Only whole jobs are put in order: a large one may have ten thousand parts in the line.
     """
