@@ -85,7 +85,7 @@ def test_a_video_becomes_a_film_with_counts(visit: Callable[..., Page], tmp_path
     page.locator("#picker").set_input_files(path)
     expect(page).to_have_url(JOB, timeout=60_000)
     state(page, "Done")
-    expect(page.locator("h1")).to_have_text("A video: street.avi")
+    expect(page.locator("h1")).to_contain_text("A video")
     result = page.get_by_role("region", name="What came out")
     expect(result.locator("video")).to_have_js_property("readyState", 4, timeout=30_000)
     expect(result).to_contain_text("Distinct objects")

@@ -288,6 +288,7 @@ def test_a_short_version_of_cifar10(shared: Path, tmp_path: Path) -> None:
         ],
         "data.watch": [{"pictures": f"{pack}_lossless_first1017.npz", "first": 20}],
         "optimiser.epochs": 1,
+        "optimiser.cycles": [],
         "optimiser.batch": 32,
     }
     (epoch,) = train(Path("cifar10"), tmp_path, overrides=short)
