@@ -54,6 +54,31 @@ def open_page(chromium: Browser, address: str) -> Iterator[Callable[..., Watch]]
 
 
 @pytest.fixture
+def opened(chromium: Browser, place: str) -> Iterator[Callable[..., Page]]:
+    """Opens watched pages of the module's own server, its fixture `place`.
+
+    At the end: no complaint, no stranger, nothing wider than the screen.
+    """
+    watches: list[tuple[Watch, int]] = []
+
+    def make(path: str, *, width: int = 1280) -> Page:
+        context = chromium.new_context(
+            base_url=place, viewport={"width": width, "height": 900}, locale="en-GB"
+        )
+        watch = Watch(context.new_page())
+        watches.append((watch, width))
+        watch.page.goto(path)
+        return watch.page
+
+    yield make
+    for watch, width in watches:
+        assert watch.complaints == []
+        assert watch.hosts() == {place.removeprefix("http://")}
+        assert watch.page.evaluate("document.documentElement.scrollWidth") <= width
+        watch.page.context.close()
+
+
+@pytest.fixture
 def watch(open_page: Callable[..., Watch]) -> Watch:
     """The first page, at 1280 x 800."""
     return open_page()

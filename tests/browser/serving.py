@@ -12,6 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from playwright.sync_api import Browser, Playwright, sync_playwright
+from tests.serving.test_pipelines import DOOR
+from tests.web import tiny
+
+from sightline.registry import Registry
+from sightline.serving.pipelines import import_pipeline
+from sightline.settings import load_settings
 
 _START_S: Final = 180.0
 
@@ -19,6 +25,15 @@ _START_S: Final = 180.0
 def chromium_path() -> str | None:
     """Where Chromium is: $CHROMIUM, or Debian's."""
     return os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+def door_data(folder: Path) -> Path:
+    """A new data folder with models that need no time, and the pipeline `door` of both."""
+    settings = load_settings({"data_dir": str(folder / "data")}, environment={})
+    tiny.install(settings, folder / "bundles")
+    (folder / "door.toml").write_text(DOOR)
+    import_pipeline(folder / "door.toml", Registry(settings))
+    return folder / "data"
 
 
 @contextmanager

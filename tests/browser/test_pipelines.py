@@ -11,7 +11,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.browser.serving import running_server
 from tests.browser.steps import ask
-from tests.browser.watch import Watch
 from tests.serving.test_pipelines import BLUE, RED, png
 from tests.web import tiny
 
@@ -29,28 +28,6 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     tiny.install(load_settings({"data_dir": str(folder / "data")}, environment={}), folder / "bundles")
     with running_server(folder / "data", folder / "log.txt", "--model", "tiny") as url:
         yield url
-
-
-@pytest.fixture
-def opened(chromium: Browser, place: str) -> Iterator[Opening]:
-    """Opens watched pages of that server: no complaint, no stranger, nothing wider than the screen."""
-    watches: list[tuple[Watch, int]] = []
-
-    def make(path: str, *, width: int = 1280) -> Page:
-        context = chromium.new_context(
-            base_url=place, viewport={"width": width, "height": 900}, locale="en-GB"
-        )
-        watch = Watch(context.new_page())
-        watches.append((watch, width))
-        watch.page.goto(path)
-        return watch.page
-
-    yield make
-    for watch, width in watches:
-        assert watch.complaints == []
-        assert watch.hosts() == {place.removeprefix("http://")}
-        assert watch.page.evaluate("document.documentElement.scrollWidth") <= width
-        watch.page.context.close()
 
 
 @pytest.fixture

@@ -6,18 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
-from tests.browser.serving import running_server
+from playwright.sync_api import Page, expect
+from tests.browser.serving import door_data, running_server
 from tests.browser.steps import ask, download, look_at
-from tests.browser.watch import Watch
 from tests.rules.receiver import Inbox, receiving
-from tests.serving.test_pipelines import BLUE, DOOR, RED, png
-from tests.web import tiny
+from tests.serving.test_pipelines import BLUE, RED, png
 
-from sightline.registry import Registry
 from sightline.rules import signing
-from sightline.serving.pipelines import import_pipeline
-from sightline.settings import load_settings
 
 pytestmark = pytest.mark.browser
 
@@ -34,34 +29,10 @@ def inbox() -> Iterator[Inbox]:
 def place(tmp_path_factory: pytest.TempPathFactory, inbox: Inbox) -> Iterator[str]:
     """A server with the pipeline `door`, which may send to the receiver."""
     folder = tmp_path_factory.mktemp("rules")
-    settings = load_settings({"data_dir": str(folder / "data")}, environment={})
-    tiny.install(settings, folder / "bundles")
-    (folder / "door.toml").write_text(DOOR)
-    import_pipeline(folder / "door.toml", Registry(settings))
+    data = door_data(folder)
     options = ("--model", "door", "--set", f"fetch_allow={inbox.allow}")
-    with running_server(folder / "data", folder / "log.txt", *options) as url:
+    with running_server(data, folder / "log.txt", *options) as url:
         yield url
-
-
-@pytest.fixture
-def opened(chromium: Browser, place: str) -> Iterator[Opening]:
-    """Opens watched pages of that server."""
-    watches: list[tuple[Watch, int]] = []
-
-    def make(path: str, *, width: int = 1280) -> Page:
-        context = chromium.new_context(
-            base_url=place, viewport={"width": width, "height": 900}, locale="en-GB"
-        )
-        watches.append((Watch(context.new_page()), width))
-        watches[-1][0].page.goto(path)
-        return watches[-1][0].page
-
-    yield make
-    for watch, width in watches:
-        assert watch.complaints == []
-        assert watch.hosts() == {place.removeprefix("http://")}
-        assert watch.page.evaluate("document.documentElement.scrollWidth") <= width
-        watch.page.context.close()
 
 
 @pytest.mark.parametrize("width", [390, 1280])

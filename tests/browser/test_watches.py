@@ -54,23 +54,9 @@ def one(served: Served) -> Iterator[Served]:
 
 
 @pytest.fixture
-def opened(chromium: Browser, one: Served) -> Iterator[Opening]:
-    """Opens watched pages of that server."""
-    watches: list[tuple[Watch, int]] = []
-
-    def make(path: str, *, width: int = 1280) -> Page:
-        context = chromium.new_context(
-            base_url=one.url, viewport={"width": width, "height": 800}, locale="en-GB"
-        )
-        watches.append((Watch(context.new_page()), width))
-        watches[-1][0].page.goto(path)
-        return watches[-1][0].page
-
-    yield make
-    for watch, width in watches:
-        assert watch.complaints == []
-        assert watch.page.evaluate("document.documentElement.scrollWidth") <= width
-        watch.page.context.close()
+def place(one: Served) -> str:
+    """Where its pages are."""
+    return one.url
 
 
 @pytest.mark.parametrize("width", [390, 1280])

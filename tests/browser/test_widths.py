@@ -9,16 +9,10 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
-from tests.browser.serving import running_server
+from tests.browser.serving import door_data, running_server
 from tests.browser.watch import Watch
 from tests.rules.receiver import receiving
-from tests.serving.test_pipelines import DOOR
 from tests.watching.cameras import Camera
-from tests.web import tiny
-
-from sightline.registry import Registry
-from sightline.serving.pipelines import import_pipeline
-from sightline.settings import load_settings
 
 pytestmark = pytest.mark.browser
 
@@ -67,14 +61,11 @@ def _filled(url: str, picture: bytes, hook: str, camera: Camera) -> Full:
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory, samples: Path) -> Iterator[Full]:
     folder = tmp_path_factory.mktemp("full")
-    settings = load_settings({"data_dir": str(folder / "data")}, environment={})
-    tiny.install(settings, folder / "bundles")
-    (folder / "door.toml").write_text(DOOR)
-    import_pipeline(folder / "door.toml", Registry(settings))
+    data = door_data(folder)
     with receiving() as inbox, Camera() as camera:
         allow = f"fetch_allow={inbox.allow}, 127.0.0.1:{camera.port}"
         options = ("--model", "door", "--set", allow)
-        with running_server(folder / "data", folder / "log.txt", *options) as url:
+        with running_server(data, folder / "log.txt", *options) as url:
             yield _filled(url, (samples / "cat.jpg").read_bytes(), inbox.url, camera)
 
 

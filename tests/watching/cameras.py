@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ def jpeg(colour: str, size: tuple[int, int] = SIZE) -> bytes:
     return out.getvalue()
 
 
-class Server:
+class Server(ABC):
     """Accepts connections and serves each in a thread; ``cut`` breaks those that are open."""
 
     def __init__(self, port: int = 0) -> None:
@@ -49,8 +50,9 @@ class Server:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
+    @abstractmethod
     def serve(self, connection: socket.socket) -> None:
-        raise NotImplementedError
+        """Talk to one that has connected, until it or we have had enough."""
 
     def _accept(self) -> None:
         while not self.closing.is_set():

@@ -39,6 +39,27 @@ class Endpoint:
     """The handler takes the bare request and FastAPI only documents it."""
 
 
+class Routes:
+    """Writes down the routes of one chapter of the documentation."""
+
+    def __init__(self, tag: str) -> None:
+        self._tag = tag
+
+    def __call__(
+        self,
+        method: Literal["GET", "POST", "PUT", "DELETE"],
+        path: str,
+        handler: Callable[..., Any],
+        needs: Needs,
+        summary: str,
+        answer: Any = None,
+        *problems: str,
+        **more: Any,
+    ) -> Endpoint:
+        """See `Endpoint`."""
+        return Endpoint(method, path, handler, needs, summary, self._tag, answer, problems=problems, **more)
+
+
 EVERYWHERE: Final = ("bad_request", "host_refused", "stopping", "internal")
 
 

@@ -2,15 +2,14 @@
 
 import asyncio
 import re
-from collections.abc import Callable
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from sightline.errors import BadOption, Busy, NotFound
-from sightline.web.endpoint import Endpoint
+from sightline.web.endpoint import Routes
 from sightline.web.job_doc import ACCEPTED, EVENTS, SUBMIT, UPLOAD, UPLOADED
 from sightline.web.job_events import STREAMS_MAX, EventStream, Feed
 from sightline.web.job_order import submit
@@ -148,19 +147,7 @@ def _upload(kept: Kept) -> dict[str, Any]:
     return {"id": kept.id, "name": kept.name, "bytes": kept.bytes}
 
 
-def _route(
-    method: Literal["GET", "POST", "DELETE"],
-    path: str,
-    handler: Callable[..., Any],
-    needs: Literal["infer", "read", "write"],
-    summary: str,
-    answer: Any = None,
-    *problems: str,
-    **more: Any,
-) -> Endpoint:
-    return Endpoint(method, path, handler, needs, summary, "Jobs", answer, problems=problems, **more)
-
-
+_route: Final = Routes("Jobs")
 GONE: Final = ("not_found", "gone", "bad_option")
 _BODY: Final = (
     "bad_option",

@@ -4,9 +4,8 @@ import asyncio
 import io
 import tomllib
 import zipfile
-from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import Path, Query
 from starlette.requests import Request
@@ -18,7 +17,7 @@ from sightline.registry import CARD_FILE, PIPELINE_FILE, Bundle, Registry
 from sightline.registry.pipeline_text import pipeline_fields, pipeline_text, toml_text
 from sightline.serving.pipeline_check import Fault, examine, faults_in
 from sightline.serving.pipelines import save, set_second
-from sightline.web.endpoint import Endpoint
+from sightline.web.endpoint import Routes
 from sightline.web.intake import header, read_body
 from sightline.web.pipeline_schemas import (
     CheckBody,
@@ -200,19 +199,7 @@ def _json(body: dict[str, Any]) -> Response:
     return response
 
 
-def _route(
-    method: Literal["GET", "POST", "DELETE"],
-    path: str,
-    handler: Callable[..., Any],
-    needs: Literal["infer", "read", "write"],
-    summary: str,
-    answer: Any = None,
-    *problems: str,
-    **more: Any,
-) -> Endpoint:
-    return Endpoint(method, path, handler, needs, summary, "Pipelines", answer, problems=problems, **more)
-
-
+_route: Final = Routes("Pipelines")
 _ONE: Final = f"{PIPELINES}/{{name}}"
 _BODY: Final = ("bad_option", "request_timeout", "body_too_large", "unsupported_media_type", "busy")
 _ZIP: Final[dict[int | str, dict[str, Any]]] = {

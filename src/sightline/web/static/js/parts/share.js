@@ -1,11 +1,12 @@
 /** Taking things away: download, copy, delete. Everything matches the filter on screen. */
 
 import { deleteResult, resultPath } from "../api.js";
-import { announce, h, icon } from "../dom.js";
+import { announce, h } from "../dom.js";
 import { filterQuery, visible } from "../filter.js";
 import { percent, t } from "../strings.js";
 import { canCopyPictures, copyPicture, copyText } from "./copy.js";
 import { menu } from "./menu.js";
+import { removal } from "./removal.js";
 import { curlFor, pythonFor } from "./snippets.js";
 
 const stem = (result) => result.source.split(/[\\/?#]/).filter(Boolean).pop()?.replace(/\.\w{2,5}$/, "") || result.id;
@@ -62,30 +63,16 @@ function shownJson(result, state, json) {
   return JSON.stringify({ ...json, predictions: json.predictions.filter((_, index) => kept.has(index)) }, null, 2);
 }
 
-/** Delete asks once, in its own place. `ondone` runs when the result is gone. */
+/** `ondone` runs when the result is gone. */
 export function deleteButton(id, ondone, onproblem) {
-  const root = h("div", { class: "delete", role: "group", "aria-label": t("result.delete") });
-  const ask = () => {
-    const sure = h("button", { class: "button bad", type: "button", onclick: remove }, t("result.delete.sure"));
-    root.replaceChildren(sure, h("button", { class: "button plain", type: "button", onclick: () => rest(true) }, t("result.keep")));
-    sure.focus();
-  };
-  const rest = (focus) => {
-    const button = h("button", { class: "button square", type: "button", "aria-label": t("result.delete"), title: t("result.delete"), onclick: ask }, icon("trash"));
-    root.replaceChildren(button);
-    if (focus) button.focus();
-  };
-  const remove = async () => {
+  return removal(t("result.delete"), async (back) => {
     try {
       await deleteResult(id);
       announce(t("result.deleted"));
       ondone();
     } catch (problem) {
-      rest(true);
+      back();
       onproblem(problem);
     }
-  };
-  root.addEventListener("keydown", (event) => event.key === "Escape" && root.children.length > 1 && rest(true));
-  rest(false);
-  return root;
+  });
 }

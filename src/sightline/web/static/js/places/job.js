@@ -9,6 +9,7 @@ import { jobResult } from "../parts/job-result.js";
 import { ENDED, idleWords, jobMeter, progressWords, stateChip, titleOfJob } from "../parts/job-words.js";
 import { menu } from "../parts/menu.js";
 import { problemBox } from "../parts/problem.js";
+import { removal } from "../parts/removal.js";
 import { go } from "../router.js";
 import { ago, fullTime, percent, t } from "../strings.js";
 
@@ -110,7 +111,7 @@ function build(root, first, signal) {
     return [
       hasPictures() && downloads(job),
       (job.state !== "done" || job.failed > 0) && button("again", again, act(() => retryJob(job.id))),
-      removeButton(act(() => endJob(job.id))),
+      removal(t("jobs.remove"), act(() => endJob(job.id))),
     ].filter(Boolean);
   }
 
@@ -180,24 +181,6 @@ function downloads(job) {
       h("a", { href: `${jobPath(job.id)}/results?format=${format}`, download: `job-${job.id.slice(0, 8)}.${ENDINGS[format]}` }, h("span", {}, t(text)), h("span", { class: "small" }, t(`${text}.note`))),
     ),
   );
-}
-
-/** Removing asks once, in its own place. */
-function removeButton(remove) {
-  const root = h("div", { class: "delete", role: "group", "aria-label": t("jobs.remove") });
-  const rest = (focus) => {
-    const button = h("button", { class: "button square", type: "button", "aria-label": t("jobs.remove"), title: t("jobs.remove"), onclick: ask }, icon("trash"));
-    root.replaceChildren(button);
-    if (focus) button.focus();
-  };
-  const ask = () => {
-    const sure = h("button", { class: "button bad", type: "button", onclick: remove }, t("result.delete.sure"));
-    root.replaceChildren(sure, h("button", { class: "button plain", type: "button", onclick: () => rest(true) }, t("result.keep")));
-    sure.focus();
-  };
-  root.addEventListener("keydown", (event) => event.key === "Escape" && root.children.length > 1 && rest(true));
-  rest(false);
-  return root;
 }
 
 /** All pictures, or those that failed. */

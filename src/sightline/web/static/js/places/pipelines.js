@@ -6,6 +6,7 @@ import { chooseModel, titleOf } from "../models-data.js";
 import { labelsOf, mappingForm } from "../parts/pipeline-classifier.js";
 import { choiceField, percentField } from "../parts/pipeline-fields.js";
 import { problemBox } from "../parts/problem.js";
+import { removal } from "../parts/removal.js";
 import { go } from "../router.js";
 import { t } from "../strings.js";
 
@@ -81,29 +82,11 @@ function card(one, models, act, signal) {
       h("button", { class: "button", type: "button", onclick: use }, icon("look"), t("models.use")),
       h("a", { class: "button", href: `/pipelines/new?copy=${encodeURIComponent(one.name)}` }, icon("copy"), t("pipelines.copy")),
       h("a", { class: "button", href: `${pipelinePath(one.name)}/bundle`, download: `${one.name}-${one.version}.zip` }, icon("download"), t("pipelines.download")),
-      one.removable && removeButton(one, act(() => deletePipeline(one.name), t("pipelines.removed"))),
+      one.removable && removal(t(one.versions.length > 1 && one.bundled === false ? "pipelines.remove.own" : "pipelines.remove"), act(() => deletePipeline(one.name), t("pipelines.removed")), { worded: true }),
     ),
     secondStage(one, models, act, signal),
     fileOf(one, signal),
   );
-}
-
-/** Removing asks once, in its own place. */
-function removeButton(one, remove) {
-  const root = h("div", { class: "delete", role: "group", "aria-label": t("pipelines.remove") });
-  const rest = (focus) => {
-    const button = h("button", { class: "button", type: "button", onclick: ask }, icon("trash"), t(one.versions.length > 1 && one.bundled === false ? "pipelines.remove.own" : "pipelines.remove"));
-    root.replaceChildren(button);
-    if (focus) button.focus();
-  };
-  const ask = () => {
-    const sure = h("button", { class: "button bad", type: "button", onclick: remove }, t("result.delete.sure"));
-    root.replaceChildren(sure, h("button", { class: "button plain", type: "button", onclick: () => rest(true) }, t("result.keep")));
-    sure.focus();
-  };
-  root.addEventListener("keydown", (event) => event.key === "Escape" && root.children.length > 1 && rest(true));
-  rest(false);
-  return root;
 }
 
 /** A classifier that is here in the place of what judges now. */
