@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _row(album: Path, settings: Settings, workers: int, rounds: int) -> None:
-    with _workers(settings, workers) as supervisor, Ledger.open(settings) as ledger:
+    with workers_of(settings, workers) as supervisor, Ledger.open(settings) as ledger:
         _job(album, ledger, settings, supervisor)  # loads the models
         pairs, sizes = [], (0.0, 0.0)
         for _ in range(rounds):
@@ -74,7 +74,7 @@ def _album(source: Path, album: Path, count: int) -> Path:
 
 
 @contextmanager
-def _workers(settings: Settings, count: int) -> Iterator[int]:
+def workers_of(settings: Settings, count: int) -> Iterator[int]:
     words = [sys.executable, "-m", "sightline", "worker", "--concurrency", str(count)]
     words += ["--data-dir", settings.data_dir, *(["--model", settings.model] if settings.model else [])]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
