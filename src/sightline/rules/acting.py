@@ -22,8 +22,12 @@ _KEPT_VARIABLES: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ")
 _GONE: Final = 410
 """A receiver that says so wants nothing more: trying again would be rude."""
 
+UNSEEN_S: Final = 60.0
+"""A notification waits so long for a page. Later it is no news, and the rule's other actions have told it."""
 SHOWN: Final = "handed to the page that took the capture"
-UNSEEN: Final = "Nobody could see it: no page took this capture. Watches and tests have none."
+OFFERED: Final = "waits for an open page"
+HANDED: Final = "handed to an open page"
+UNSEEN: Final = "Nobody could see it: no page with notifications on was open."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,7 @@ def act(one: Delivery, action: Action, secret: str, settings: Settings) -> Attem
                 return _run(one, action)
             case "log":
                 return Attempt(done=True, status=None, answer="")
-            case "browser":  # shown when it fires, or by nobody: later is of no use
+            case "browser":  # it is due when no page has taken it: later is of no use
                 return Attempt(done=False, status=None, answer=UNSEEN, final=True)
     except SightlineError as error:
         return Attempt(done=False, status=None, answer=error.message)

@@ -8,20 +8,20 @@ import logging
 import secrets
 import threading
 import time as clock
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from sightline.rules import engine, signing
-from sightline.rules.acting import SHOWN, UNSEEN, target_of
+from sightline.rules.acting import HANDED, OFFERED, SHOWN, UNSEEN_S, target_of
 from sightline.rules.courier import WAITS_S, Courier
 from sightline.rules.drafts import read_draft
 from sightline.settings import Settings
-from sightline.storage import rule_rows
+from sightline.storage import alert_rows, rule_rows
 from sightline.storage.database import Database
 from sightline.storage.kept import ME
-from sightline.storage.rule_kept import AT_ONCE, Action, ActionKind, Delivery, Rule
+from sightline.storage.rule_kept import AT_ONCE, Action, ActionKind, Delivery, Notice, Rule
 from sightline.types import Result, Staged
 
 _LOOK_AGAIN_S: Final = 1.0
@@ -43,7 +43,7 @@ class Alert:
     source: str
     time: float
     browser: bool
-    """Whether one of its actions is a notification in the page."""
+    """Whether one of its actions is a notification in pages."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -54,9 +54,14 @@ class RuleDesk:
     """All rules of one database, and what they remember of each source. Thread-safe."""
 
     def __init__(
-        self, settings: Settings, database: Database, *, waits_s: tuple[float, ...] = WAITS_S
+        self,
+        settings: Settings,
+        database: Database,
+        *,
+        waits_s: tuple[float, ...] = WAITS_S,
+        unseen_s: float = UNSEEN_S,
     ) -> None:
-        self._settings, self._database = settings, database
+        self._settings, self._database, self._unseen_s = settings, database, unseen_s
         self._courier = Courier(database, settings, waits_s=waits_s)
         self._lock = threading.Lock()
         self._rules: tuple[Rule, ...] = ()
@@ -93,7 +98,7 @@ class RuleDesk:
             source: What captured it, the same text every time: ``door``, ``camera:3f2a``.
             result: The answer about it, as the source has it.
             time: When it was captured (Unix seconds); None: now.
-            page: A page took it, and will show what fires; nobody sees notifications about other captures.
+            page: A page took it, and will show what fires; other notifications wait for a page to take them.
             owner: Whose capture it is; only rules of the same owner count.
 
         Returns:
@@ -184,6 +189,26 @@ class RuleDesk:
         self._courier.start()
         self._courier.wake()
 
+    def notices(self, *, owner: str = ME) -> tuple[Notice, ...]:
+        """The notifications that are still news, the oldest first: also those that some page has already.
+
+        Whoever shows one says so, see `taken`.
+
+        Raises:
+            SightlineError: The database cannot be used.
+        """
+        if not self._is_there():
+            return ()
+        return self._database.read(lambda it: alert_rows.recent(it, owner, within_s=self._unseen_s))
+
+    def taken(self, ids: Collection[str]) -> None:
+        """A page has these notifications: they are delivered.
+
+        Raises:
+            SightlineError: The database cannot be used.
+        """
+        self._database.write(lambda it: alert_rows.taken(it, ids, HANDED))
+
     def deliver(self) -> int:
         """Carry out what is due now in this thread, and say how many; for commands that end at once."""
         count = 0
@@ -211,7 +236,10 @@ class RuleDesk:
         made = [_delivery(rule, action, source, payload) for action in rule.actions]
         told = [_shown(one, page=page) if one.kind == "browser" else one for one in made]
         wanted = list(zip(told, rule.actions, strict=True))
-        self._database.write(lambda it: rule_rows.put(it, rule, wanted))
+        self._database.write(
+            lambda it: rule_rows.put(it, rule, wanted, unseen_s=self._unseen_s),
+            alone=any(one.kind == "browser" for one in made),  # their stamps rise
+        )
         if any(action.kind == "log" for action in rule.actions):
             _log.warning("Rule %r: %s at %s.", rule.name, rule.condition.what, source)
         self._courier.wake()
@@ -259,10 +287,10 @@ def _delivery(rule: Rule, action: Action, source: str, payload: dict[str, Any]) 
 
 
 def _shown(one: Delivery, *, page: bool) -> Delivery:
-    """A notification is shown by the page that took the capture; where none did, nobody sees it."""
+    """A notification is shown by the page that took the capture; where none did, it waits for any page."""
     if page:
-        return replace(one, answer=SHOWN)
-    return replace(one, state="failed", answer=UNSEEN)
+        return replace(one, state="delivered", answer=SHOWN)
+    return replace(one, answer=OFFERED)
 
 
 def _payload(rule: Rule, source: str, score: float, time: float, result: Result | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from sightline.storage.kept import ME
 
 ActionKind = Literal["webhook", "command", "email", "log", "browser"]
 DeliveryState = Literal["waiting", "sending", "delivered", "failed"]
-AT_ONCE: Final[tuple[ActionKind, ...]] = ("log", "browser")
+AT_ONCE: Final[tuple[ActionKind, ...]] = ("log",)
 """These are over when the rule fires: nobody tries them again."""
 
 
@@ -73,3 +73,14 @@ class Delivery:
     owner: str = ME
     token: str = field(default="", repr=False)
     """Of the attempt under way: only who holds it may write down how it ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A notification that pages may show: a delivery of the kind ``browser``."""
+
+    number: int
+    """Rises: whoever knows one was told of all before it."""
+    delivery: Delivery
+    result: str
+    """Id of the stored result that made the rule fire; empty: none is kept."""

@@ -12,6 +12,7 @@ from sightline.errors import Busy, NotFound
 from sightline.storage.database import clock
 from sightline.storage.rule_kept import Action, Condition, Delivery, DeliveryState, Rule
 from sightline.storage.rule_tables import deliveries, rules
+from sightline.storage.stamps import stamp
 
 RULES_MAX: Final = 200
 KEPT_MAX: Final = 2000
@@ -92,10 +93,16 @@ def remove(connection: Connection, owner: str, rule_id: str) -> None:
     connection.execute(delete(rules).where(rules.c.id == rule_id))
 
 
-def put(connection: Connection, rule: Rule, wanted: Iterable[tuple[Delivery, Action]]) -> None:
-    """Write down the actions of one firing; those that are done at once, as done."""
+def put(
+    connection: Connection, rule: Rule, wanted: Iterable[tuple[Delivery, Action]], *, unseen_s: float
+) -> None:
+    """Write down the actions of one firing; those that are done at once, as done.
+
+    A notification waits ``unseen_s`` for a page before it is due, which is when nobody could see it.
+    """
     for one, action in wanted:
         done = one.state in ("delivered", "failed")
+        shown = one.kind == "browser"
         connection.execute(
             insert(deliveries).values(
                 id=one.id,
@@ -108,8 +115,8 @@ def put(connection: Connection, rule: Rule, wanted: Iterable[tuple[Delivery, Act
                 source=one.source[:300],
                 state=one.state,
                 attempts=1 if done else 0,
-                created=clock(),
-                due=clock(),
+                created=stamp(connection, rule.owner) if shown else clock(),
+                due=clock() + (unseen_s if shown else 0.0),
                 token="",
                 finished=clock() if done else None,
                 answer=one.answer,
@@ -165,7 +172,7 @@ def claim(connection: Connection, *, lease_s: float) -> tuple[Delivery, Action, 
         .join(rules, rules.c.id == deliveries.c.rule)
         .where(deliveries.c.id == found.id)
     ).one()
-    return _delivery(row), _action(json.loads(row.action)), str(row.secret)
+    return delivery_of(row), _action(json.loads(row.action)), str(row.secret)
 
 
 def finish(connection: Connection, one: Delivery, ended: Ended) -> bool:
@@ -218,7 +225,7 @@ def page(connection: Connection, wanted: Wanted) -> tuple[Delivery, ...]:
         earlier = and_(deliveries.c.created == mark, deliveries.c.id < wanted.before)
         query = query.where(or_(deliveries.c.created < mark, earlier))
     newest = query.order_by(deliveries.c.created.desc(), deliveries.c.id.desc()).limit(wanted.limit)
-    return tuple(map(_delivery, connection.execute(newest)))
+    return tuple(map(delivery_of, connection.execute(newest)))
 
 
 def tidy(connection: Connection) -> int:
@@ -254,7 +261,8 @@ def _action(body: dict[str, Any]) -> Action:
     return Action(body["kind"], body["to"], tuple(body["argv"]))
 
 
-def _delivery(row: Row[Any]) -> Delivery:
+def delivery_of(row: Row[Any]) -> Delivery:
+    """A row of the table as a value."""
     return Delivery(
         id=row.id,
         rule=row.rule,

@@ -23,6 +23,7 @@ from sightline.web.guards import HostList
 from sightline.web.journal import Journal
 from sightline.web.keys import Keyring, load_secret, needs_key
 from sightline.web.routes import (
+    alerts,
     health,
     job_files,
     job_items,
@@ -54,6 +55,7 @@ ENDPOINTS: Final = (
     *job_files.ENDPOINTS,
     *pipelines.ENDPOINTS,
     *rules.ENDPOINTS,
+    *alerts.ENDPOINTS,
     *watches.ENDPOINTS,
     *samples.ENDPOINTS,
     *health.ENDPOINTS,

@@ -92,7 +92,9 @@ class DeliveryBody(Body):
     state: Literal["waiting", "sending", "delivered", "failed"]
     attempts: int
     created: str = Field(description="ISO 8601, UTC.")
-    due: str | None = Field(description="When it is tried next; null: it has ended.")
+    due: str | None = Field(
+        description="When it is tried next, or until when a notification waits for a page; null: it has ended."
+    )
     finished: str | None
     status: int | None = Field(description="HTTP status or exit code of the last attempt.")
     answer: str = Field(description="First words of the last answer, or what went wrong.")

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from sightline.serving.road import Road
     from sightline.storage.store import Store
     from sightline.watching.manager import Watches
+    from sightline.web.alert_events import Board
 
 T = TypeVar("T")
 
@@ -69,8 +71,8 @@ class Services:
     """Addresses that are being fetched or wait for it."""
     filing: int = 0
     """Bodies with files for jobs that are being received."""
-    streams: int = 0
-    """Connections that are told what happens to jobs."""
+    streams: Counter[str] = field(default_factory=Counter)
+    """Connections that are told what happens, by what they are told of."""
     held: int = 0
     """Bytes of request bodies in memory."""
     _road: "Road | None" = None
@@ -78,6 +80,7 @@ class Services:
     _ledger: "Ledger | None" = None
     _pictures: "Pictures | None" = None
     _rules: "RuleDesk | None" = None
+    _board: "Board | None" = None
     _watches: "Watches | None" = None
     _opening: threading.Lock = field(default_factory=threading.Lock)
     _workers: ThreadPoolExecutor | None = None
@@ -135,6 +138,15 @@ class Services:
 
                 self._rules = RuleDesk.open(self.settings)
             return self._rules
+
+    @property
+    def board(self) -> "Board":
+        """The notifications of rules, for whoever listens."""
+        if self._board is None:
+            from sightline.web.alert_events import Board  # noqa: PLC0415 - it builds on this module
+
+            self._board = Board(lambda: self.rules)
+        return self._board
 
     @property
     def watches(self) -> "Watches":

@@ -8,10 +8,11 @@ from fastapi import Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from sightline.errors import BadOption, Busy, NotFound
+from sightline.errors import BadOption, NotFound
 from sightline.web.endpoint import Routes
+from sightline.web.event_stream import EventStream, check_room, last_event
 from sightline.web.job_doc import ACCEPTED, EVENTS, SUBMIT, UPLOAD, UPLOADED
-from sightline.web.job_events import STREAMS_MAX, EventStream, Feed
+from sightline.web.job_events import JobFeed
 from sightline.web.job_order import submit
 from sightline.web.job_schemas import JobBody, JobListBody, State
 from sightline.web.job_view import JOBS, find_job, fresh, job_body
@@ -101,11 +102,10 @@ async def watch_job(
     job, so whoever comes back with the last one misses nothing. The stream ends when the job ends.
     """
     services = services_of(request)
-    if services.streams >= STREAMS_MAX:
-        raise Busy(f"{STREAMS_MAX} connections watch jobs, which is the most that may.", retry_after_s=5)
-    known = _last_event(request.headers.get("last-event-id"), after)
+    check_room(services, "jobs")
+    known = last_event(request.headers.get("last-event-id"), after)
     await asyncio.to_thread(find_job, services, job_id)
-    feed = Feed(services.ledger, job_id, known)
+    feed = JobFeed(services.ledger, job_id, known)
     first, ended = await asyncio.to_thread(_said, feed, job_id)
     if ended and not first:
         return Response(status_code=204)
@@ -128,19 +128,11 @@ def end_job(request: Request, job_id: JobId) -> Response:
     return Response(status_code=204)
 
 
-def _said(feed: Feed, job_id: str) -> tuple[str, bool]:
+def _said(feed: JobFeed, job_id: str) -> tuple[str, bool]:
     try:
-        return feed.more()
+        return feed.look()
     except NotFound as error:
         raise Gone(f"Job {job_id} is no longer here: it was removed just now.") from error
-
-
-def _last_event(header: str | None, after: int | None) -> int | None:
-    if header is None or header == "":
-        return after
-    if not re.fullmatch(r"[0-9]{1,15}", header):
-        raise BadOption(f"Last-Event-ID must be the id of an earlier event, got {header[:60]!r}.")
-    return int(header)
 
 
 def _upload(kept: Kept) -> dict[str, Any]:
