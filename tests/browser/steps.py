@@ -3,6 +3,7 @@
 import json
 import re
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,18 @@ from playwright.sync_api import Download, Page, expect
 
 def choose(page: Page, *files: Path) -> None:
     """Choose files with the button."""
+    answer_dialog(page, page.get_by_role("button", name="Choose pictures").click, *files)
+
+
+def answer_dialog(page: Page, opening: Callable[[], object], *files: Path) -> None:
+    """Choose files in the dialog that `opening` opens.
+
+    A busy page takes a key before it hears that its dialogs are to be caught. So it is asked something first: its
+    answer comes after that.
+    """
     with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Choose pictures").click()
+        page.evaluate("0")
+        opening()
     chooser.value.set_files(list(files))
 
 

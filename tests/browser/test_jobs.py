@@ -294,7 +294,7 @@ def test_a_job_that_is_removed_elsewhere_is_gone(visit: Callable[..., Page], led
 def test_the_list_is_live_and_reached_by_keys(visit: Callable[..., Page], ledger: Ledger) -> None:
     page = visit("/history")
     page.keyboard.press("j")
-    expect(page.get_by_role("heading", name="Jobs")).to_be_focused()
+    expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_focused()
     expect(page.get_by_role("link", name="Jobs", exact=True)).to_have_attribute("aria-current", "page")
     job_id = job_of(ledger)
     row = page.locator(".job-row", has=page.locator(f"a[href='/jobs/{job_id}']"))
@@ -316,9 +316,7 @@ def test_jobs_in_the_list_have_names_and_say_how_they_ended(
     page = visit("/jobs", width=320)
     for name, end in ((long, "Done"), ("broken.jpg", "All failed")):
         page.goto("/jobs")
-        with page.expect_file_chooser() as chooser:
-            page.get_by_role("button", name="Choose pictures").click()
-        chooser.value.set_files([tmp_path / name])
+        choose(page, tmp_path / name)
         state(page, end)
         expect(page.get_by_role("heading", name=name)).to_be_visible()
     page.goto("/jobs")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from tests.browser.serving import running_server
-from tests.browser.steps import ask
+from tests.browser.steps import answer_dialog, ask
 from tests.serving.test_pipelines import BLUE, RED, png
 from tests.web import tiny
 
@@ -67,9 +67,7 @@ def fill_in(page: Page, title: str) -> None:
 
 
 def with_picture(page: Page, file: Path) -> None:
-    with page.expect_file_chooser() as chooser:
-        page.get_by_role("button", name="Choose a picture").click()
-    chooser.value.set_files(file)
+    answer_dialog(page, page.get_by_role("button", name="Choose a picture").click, file)
 
 
 @pytest.mark.parametrize("width", [390, 1280])

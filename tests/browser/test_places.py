@@ -5,13 +5,28 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
-from tests.browser.steps import look_at, rows, wait_for_result
+from playwright.sync_api import Page, Route, expect
+from tests.browser.steps import answer_dialog, look_at, rows, wait_for_result
 from tests.browser.watch import Watch
 
 pytestmark = pytest.mark.browser
 
 PLACES = ("/", "/camera", "/history", "/models")
+
+OBJECT = re.compile(r"^(horse|person), \d+%, (middle|top|bottom) ")
+
+FIRST_KEY = """new MutationObserver((_, observer) => {
+  if (!document.querySelector(".object-row")) return;
+  observer.disconnect();
+  document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "ArrowDown", bubbles: true }));
+}).observe(document, { childList: true, subtree: true })"""
+"""Presses a key as soon as there are objects."""
+
+BUSY = """() => setTimeout(() => {
+  const end = performance.now() + 300;
+  while (performance.now() < end);
+})"""
+"""A page that hears nothing for a while, as on a busy machine."""
 
 
 def test_history_finds_opens_and_deletes(page: Page, horses: Path, samples: Path, tmp_path: Path) -> None:
@@ -80,14 +95,13 @@ def test_without_the_server_the_page_still_filters_and_says_so(page: Page, horse
 
 def test_everything_by_keyboard(page: Page, horses: Path) -> None:
     expect(page.locator(".samples-note")).to_have_text("Seen just now by yolox-nano on this machine.")
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("u")
-    chooser.value.set_files(horses)
+    page.evaluate(BUSY)
+    answer_dialog(page, lambda: page.keyboard.press("u"), horses)
     wait_for_result(page)
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     expect(page.locator(".object-row").nth(1)).to_have_attribute("aria-selected", "true")
-    expect(page.locator("#live")).to_have_text(re.compile(r"^(horse|person), \d+%, (middle|top|bottom) "))
+    expect(page.locator("#live")).to_have_text(OBJECT)
     for _ in range(9):
         page.keyboard.press("=")
     expect(page.get_by_label("Minimum score")).to_have_value("80")
@@ -112,6 +126,26 @@ def _tab_to(page: Page, name: str) -> None:
         if page.evaluate("() => document.activeElement?.textContent") == name:
             return
     raise AssertionError(f"Tab never reached {name}.")
+
+
+def test_what_a_key_asks_for_is_not_talked_over(page: Page, horses: Path) -> None:
+    name = look_at(page, horses)
+    page.add_init_script(FIRST_KEY)
+    page.goto(f"/r/{name}")
+    expect(page.locator(".object-row").first).to_have_attribute("aria-selected", "true")
+    page.evaluate("() => new Promise((later) => setTimeout(later, 500))")  # due after all that is due by then
+    expect(page.locator("#live")).to_have_text(OBJECT)
+
+
+def test_a_key_that_comes_before_the_first_place_is_obeyed(page: Page) -> None:
+    held: list[Route] = []
+    page.route("**/api/v1/palette", lambda route: held.append(route))  # noqa: PLW0108 - playwright marks it
+    with page.expect_request("**/api/v1/palette"):
+        page.goto("/history")
+    page.keyboard.press("j")
+    expect(page).to_have_url(re.compile("/jobs$"))
+    held.pop().continue_()
+    expect(page.get_by_role("heading", name="Jobs", exact=True)).to_be_focused()
 
 
 def test_single_letter_keys_can_be_switched_off(page: Page) -> None:

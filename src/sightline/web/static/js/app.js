@@ -70,7 +70,5 @@ watchConnection();
 startKeys();
 bindGlobalKeys();
 watchDrops();
-// Boxes drawn before the palette is known would change colour, so it is asked for first; it is tiny.
-loadPalette()
-  .catch(() => undefined)
-  .finally(() => start(document.getElementById("main")));
+// Boxes drawn before the palette is known would change colour, so every place waits for it; it is tiny.
+start(document.getElementById("main"), loadPalette().catch(() => undefined));

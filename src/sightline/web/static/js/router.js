@@ -40,6 +40,7 @@ export function readable(text) {
 }
 
 let main;
+let ready;
 let leave = null;
 let turn = 0;
 const listeners = new Set();
@@ -47,8 +48,10 @@ const listeners = new Set();
 /** Calls `listener(place)` after each change of place. */
 export const onPlace = (listener) => listeners.add(listener);
 
-export function start(element) {
+/** Opens the place of the address in `element` as soon as `before` is kept, or the one that a key asked for since. */
+export function start(element, before) {
   main = element;
+  ready = before;
   addEventListener("popstate", () => show({ focus: true }));
   document.addEventListener("click", follow);
   // Places that show what is there already are fetched once the first one stands, so that they open at once, and
@@ -94,7 +97,7 @@ async function show({ focus, handoff = null }) {
   leave = null;
   let module;
   try {
-    module = await place.load();
+    [module] = await Promise.all([place.load(), ready]);
   } catch {
     module = { open: unreachable };
   }

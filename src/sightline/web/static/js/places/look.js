@@ -25,7 +25,7 @@ export function open(root, { handoff, signal }) {
 
   function take({ files = [], address, model: asked }) {
     if (address || (files.length === 1 && !isZip(files[0]) && !isVideo(files[0]))) {
-      working(root, { file: files[0], address, model: asked ?? model, signal, back: show });
+      working(root, { file: files[0], address, model: asked ?? model, signal, back });
     } else if (files.length > JOB_FROM || files.some(isZip) || files.some(isVideo)) {
       go("/jobs", { handoff: { files } });
     } else if (files.length) {
@@ -36,12 +36,15 @@ export function open(root, { handoff, signal }) {
 
   function show() {
     root.replaceChildren(h("h1", { tabindex: "-1" }, t("look.title")), intake(take), picker, list, sampleStrip, h("p", { class: "small soft private" }, t("look.private")));
+  }
+
+  function back() {
+    show();
     root.querySelector("h1").focus({ preventScroll: true });
   }
 
   onPictures(take, signal);
   show();
-  document.activeElement?.blur?.();
   if (handoff) take(handoff);
 }
 

@@ -143,6 +143,7 @@ function build(root, { query, handoff, signal, around }, json) {
     const at = shown.findIndex((item) => item.index === state.active);
     const next = shown[at === -1 ? (by > 0 ? 0 : shown.length - 1) : (at + by + shown.length) % shown.length];
     activate(next.index);
+    clearTimeout(refresh.timer); // the whole must not talk over the one that was asked for
     if (document.activeElement !== objects.list) announce(sayObject(next, result));
   }
 
