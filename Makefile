@@ -3,8 +3,14 @@
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
-# Only what stands on the command line: a HOST of the environment may mean anything, and settings come first.
-address := $(if $(findstring command,$(origin HOST)),--host "$(HOST)") $(if $(findstring command,$(origin PORT)),--port "$(PORT)")
+# `make run PORT=9000` and `PORT=9000 make run` do the same. What stands on the command line is taken as it is. In the environment
+# HOST may mean anything, such as the name of a compiler's target: there an IP address or localhost and a number are
+# taken, where no setting of Sightline says more, and what is left aside is said.
+typed = $(if $(findstring command,$(origin $(1))),$($(1)),$(if $(SIGHTLINE_$(1)),,$(shell [[ "$$$(1)" =~ $(2) ]] && echo "$$$(1)")))
+host := $(call typed,HOST,^([0-9.]+|[0-9a-fA-F]*:[0-9a-fA-F:.]*|localhost)$$)
+port := $(call typed,PORT,^[0-9]+$$)
+address := $(if $(host),--host "$(host)") $(if $(port),--port "$(port)")
+aside = $(if $($(1)),$(if $(2)$(SIGHTLINE_$(1)),,@echo "$(1)=$$$(1) of the environment is no $(3) and is left aside; \`make run $(1)=…\` takes anything." >&2))
 ARGS ?=
 export PYTHON
 
@@ -33,6 +39,8 @@ help: ## Print this list
 	@echo "  make run HOST=0.0.0.0 PORT=9000    ·    make test TESTS=tests/cli    ·    PYTHON=/path/to/python3"
 
 run: $(core) ## Serve the page and the HTTP interface (HOST, PORT)
+	$(call aside,HOST,$(host),IP address)
+	$(call aside,PORT,$(port),number)
 	@.venv/bin/python -m sightline serve $(address) $(ARGS)
 
 extras: ## Add libraries to what `make run` uses, and keep them: ADD="video cluster train gcs azure"

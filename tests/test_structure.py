@@ -3,6 +3,7 @@
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import Field, fields
@@ -170,6 +171,39 @@ def test_nothing_large_is_committed() -> None:
     }
     assert not large
     assert sum(path.stat().st_size for path in bundled.rglob("*") if path.is_file()) < 40_000_000
+
+
+@pytest.mark.parametrize(
+    ("environment", "words", "flags"),
+    [
+        ({}, [], ""),
+        ({}, ["HOST=my.name", "PORT=9000"], '--host "my.name" --port "9000"'),
+        ({"HOST": "0.0.0.0", "PORT": "9000"}, [], '--host "0.0.0.0" --port "9000"'),
+        ({"PORT": "9000"}, ["PORT=9001"], '--port "9001"'),
+        ({"PORT": "9000", "SIGHTLINE_PORT": "9002"}, [], ""),
+        ({"HOST": "x86_64-conda-linux-gnu", "PORT": "tcp://10.0.0.1:80"}, [], ""),
+    ],
+)
+def test_make_run_takes_host_and_port_from_both_sides(
+    root: Path, environment: dict[str, str], words: list[str], flags: str
+) -> None:
+    if shutil.which("make") is None:
+        pytest.skip("There is no make here: apt-get install make.")
+    around = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    done = subprocess.run(
+        ["make", "--no-print-directory", "--dry-run", "run", *words],
+        cwd=root,
+        env=around | environment,
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert (
+        " ".join(done.stdout.splitlines()[-1].split())
+        == f".venv/bin/python -m sightline serve {flags}".strip()
+    )
+    for name in environment if not flags and "SIGHTLINE_PORT" not in environment else ():
+        assert f"{name}=${name} of the environment is no " in done.stdout
 
 
 def test_make_bench_starts(root: Path) -> None:

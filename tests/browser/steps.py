@@ -18,8 +18,8 @@ def choose(page: Page, *files: Path) -> None:
 def answer_dialog(page: Page, opening: Callable[[], object], *files: Path) -> None:
     """Choose files in the dialog that `opening` opens.
 
-    A busy page takes a key before it hears that its dialogs are to be caught. So it is asked something first: its
-    answer comes after that.
+    A busy page takes a key before it hears that its dialogs are to be caught. So it is asked something first:
+    its answer comes after that.
     """
     with page.expect_file_chooser() as chooser:
         page.evaluate("0")
