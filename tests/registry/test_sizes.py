@@ -77,3 +77,23 @@ def test_models_of_one_size_say_so(resize: str) -> None:
 def test_the_largest_side_of_short_side_is_no_size() -> None:
     with pytest.raises(BadOption):
         _manifest(resize="short_side").at(416)
+
+
+def test_a_half_look_is_the_same_contract_at_half_the_size() -> None:
+    manifest = _manifest(sizes=[320, 416, 640], half_looks=[640])
+    assert manifest.input.half is None
+    half = manifest.at(640).input.half
+    assert half is not None
+    assert half == manifest.at(320).input
+
+
+@pytest.mark.parametrize("looks", [(416,), (640, 416), (1280,)], ids=str)
+def test_a_half_look_needs_both_sizes(looks: tuple[int, ...]) -> None:
+    with pytest.raises(ValidationError, match=r"its half must both be in input\.sizes"):
+        _contract(sizes=(320, 416, 640), half_looks=looks)
+
+
+def test_only_things_that_have_places_can_compete() -> None:
+    about = _manifest(sizes=[320, 416, 640], half_looks=[640]).model_dump()
+    with pytest.raises(ValidationError, match="detect and segment, not classify"):
+        Manifest.model_validate(about | {"task": "classify"})

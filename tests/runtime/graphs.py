@@ -151,9 +151,11 @@ def manifest(**changes: Any) -> Manifest:
     return Manifest(**(fields | changes))
 
 
-def sized_manifest(*, sizes: tuple[int, ...] = SIZES, side: int = 32, **changes: Any) -> Manifest:
+def sized_manifest(
+    *, sizes: tuple[int, ...] = SIZES, half_looks: tuple[int, ...] = (), side: int = 32, **changes: Any
+) -> Manifest:
     """The contract of `colour_cells`: usually 32 x 32, or what is asked of ``sizes``."""
-    contract = InputContract(width=side, height=side, sizes=sizes, scale=1 / 255)
+    contract = InputContract(width=side, height=side, sizes=sizes, half_looks=half_looks, scale=1 / 255)
     head = Head(kind="yolox", options={"strides": [8]})
     fields = {"name": "cells", "task": "detect", "input": contract, "head": head}
     return manifest(**(fields | {"thresholds": {"min_score": 0.6}} | changes))

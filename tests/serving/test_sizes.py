@@ -67,6 +67,29 @@ def test_without_a_size_it_is_the_usual_one(road: Road) -> None:
     assert ask(road, None)["predictions"] == ask(road, 32)["predictions"]
 
 
+def test_a_half_look_adds_what_only_the_smaller_size_sees(road: Road, tmp_path: Path) -> None:
+    """Boxes of the two sizes overlap by a quarter, so both stay."""
+    bundle = graphs.sized_bundle(tmp_path / "both", name="both", half_looks=(64,))
+    road.registry.add(bundle)
+    wishes = {size: Ask(size=size, max_results=100) for size in SIZES}
+    found = {
+        size: native.to_json(road.predict(graphs.red_square(), model="both", ask=wishes[size]))
+        for size in SIZES
+    }
+    assert [len(found[size]["predictions"]) for size in SIZES] == [
+        FOUND[16],
+        FOUND[32],
+        FOUND[64] + FOUND[32],
+    ]
+    places = {json.dumps(thing["box"]) for thing in found[64]["predictions"]}
+    assert places >= {json.dumps(thing["box"]) for thing in found[32]["predictions"]}
+    assert found[64]["size"] == 64
+    assert road.pool.get("both").sides == {16, 32, 64}
+    timing = found[64]["timing_ms"]
+    parts = [timing[name] for name in ("decode", "queue", "preprocess", "infer", "postprocess")]
+    assert sum(parts) == pytest.approx(timing["total"], abs=0.1)
+
+
 def test_a_size_that_is_not_offered_is_refused_before_the_picture_is_read(road: Road) -> None:
     with pytest.raises(BadOption, match="16, 32, 64"):
         road.predict(b"no picture at all", ask=Ask(size=48))

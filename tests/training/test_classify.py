@@ -217,19 +217,23 @@ def test_moves_and_colours_are_drawn_anew_and_repeat_with_the_seed(place: Path) 
     assert first[0].is_contiguous(memory_format=torch.channels_last)
 
 
-def test_the_first_layer_whitens(place: Path) -> None:
-    plan = plan_of(place, augment__shift=0)
+@pytest.mark.parametrize(("patch", "stride", "directions", "strong"), [(4, 2, 32, 8), (2, 1, 12, 3)])
+def test_the_first_layer_whitens(place: Path, patch: int, stride: int, directions: int, strong: int) -> None:
+    plan = plan_of(place, augment__shift=0, network__patch=patch, network__stride=stride)
     lesson = ClassifyLesson(plan)
     kernels = lesson.model.stem.weight
-    seen = functional.conv2d(normalised(plan, lesson.edged), kernels, stride=2)
+    assert kernels.shape == (2 * directions, 3, patch, patch)
+    seen = functional.conv2d(normalised(plan, lesson.edged), kernels, stride=stride)
     told = seen.permute(1, 0, 2, 3).flatten(1)
-    covariance = (told @ told.t() / told.shape[1])[:32, :32]
-    assert torch.allclose(covariance[:8, :8], torch.eye(8), atol=0.02)
+    covariance = (told @ told.t() / told.shape[1])[:directions, :directions]
+    assert torch.allclose(covariance[:strong, :strong], torch.eye(strong), atol=0.02)
     # Directions that hardly vary are not blown up to noise, but they do stay apart.
     assert covariance.diagonal().max() < 1.01
     assert (covariance - covariance.diagonal().diag()).abs().max() < 0.02
-    assert torch.equal(kernels[32:], -kernels[:32])
+    assert torch.equal(kernels[directions:], -kernels[:directions])
     assert not kernels.requires_grad
+    logits = lesson.model(normalised(plan, lesson.edged[:3]))
+    assert logits.shape == (3, len(LABELS))
 
 
 def test_the_loop_leaves_the_first_layer_as_it_is(place: Path) -> None:

@@ -11,7 +11,7 @@ from PIL import Image
 
 from sightline.errors import BadOption
 from sightline.manifest import InputContract
-from sightline.types import Frame
+from sightline.types import Frame, Prepared
 from sightline.vision import codec, preprocess, tasks
 
 RESIZES = ("letterbox", "stretch", "crop", "short_side")
@@ -210,3 +210,28 @@ def test_tensor_refuses_a_wrong_buffer() -> None:
 def test_a_picture_without_pixels_is_refused() -> None:
     with pytest.raises(BadOption, match="at least one pixel"):
         preprocess.hint(contract(), 0, 5)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8"])
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
+def test_half_a_canvas_is_what_pillow_makes_of_it(layout: str, dtype: str) -> None:
+    one = contract(width=64, height=64, resize="stretch", layout=layout, dtype=dtype, sizes=(32, 64))
+    noise = np.random.default_rng(3).integers(0, 256, (80, 50, 3), np.uint8)
+    canvas = preprocess.fit(Frame(noise, 50, 80), one)
+    half = preprocess.halved(Prepared(preprocess.tensor(canvas.pixels, one), canvas.fit), one)
+    wanted = Image.fromarray(canvas.pixels).resize((32, 32), Image.Resampling.BILINEAR)
+    got = half.tensor if layout == "NHWC" else half.tensor.transpose(1, 2, 0)
+    assert (got.dtype, got.shape) == (np.dtype(dtype), (32, 32, 3))
+    inner = np.s_[1:-1, 1:-1]  # at the edges Pillow leaves out what is beyond, which is repeated here
+    assert np.abs(got[inner].astype(float) - np.asarray(wanted)[inner]).max() <= 1
+
+
+@given(sides, sides)
+def test_a_box_lies_at_half_its_place_on_half_a_canvas(width: int, height: int) -> None:
+    one = contract(width=64, height=64, anchor="center", sizes=(32, 64))
+    canvas = preprocess.fit(frame(width, height), one)
+    half = preprocess.halved(Prepared(preprocess.tensor(canvas.pixels, one), canvas.fit), one)
+    box = np.array([[0.2 * width, 0.3 * height, 0.7 * width, 0.9 * height]], np.float32)
+    assert np.allclose(half.fit.to_canvas(box), canvas.fit.to_canvas(box) / 2, atol=1e-3)
+    assert (half.fit.canvas_width, half.fit.canvas_height) == (32, 32)
+    assert 113.9 <= half.tensor.min() <= half.tensor.max() <= 200.1  # between the margin and the picture

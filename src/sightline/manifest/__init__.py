@@ -41,6 +41,12 @@ class InputContract(FrozenModel):
         description="Sides of the square canvases that a request may choose from, ascending, with `width` "
         "(= `height`) among them; empty: only `width` x `height`.",
     )
+    half_looks: tuple[int, ...] = Field(
+        default=(),
+        max_length=8,
+        description="Those of `sizes` at which the picture is looked at once more at half the side, and what "
+        "both looks find competes: large things are found better so. Detectors only.",
+    )
     resize: Literal["letterbox", "stretch", "crop", "short_side"] = Field(
         default="letterbox",
         description="letterbox keeps the aspect and pads; stretch does not keep it; crop fills the canvas "
@@ -83,6 +89,21 @@ class InputContract(FrozenModel):
             msg = f"input.sizes must hold width = height, got {list(sizes)} and {self.width} x {self.height}."
             raise ValueError(msg)
         return self
+
+    @model_validator(mode="after")
+    def _half_looks_are_sizes(self) -> "InputContract":
+        wrong = [side for side in self.half_looks if side % 2 or not {side, side // 2} <= {*self.sizes}]
+        if wrong:
+            msg = f"input.half_looks: {wrong[0]} and its half must both be in input.sizes {list(self.sizes)}."
+            raise ValueError(msg)
+        return self
+
+    @property
+    def half(self) -> "InputContract | None":
+        """The contract of the second look at this size, if there is one."""
+        if self.width not in self.half_looks:
+            return None
+        return self.model_copy(update={"width": self.width // 2, "height": self.height // 2})
 
     @property
     def size(self) -> int | None:
@@ -182,6 +203,13 @@ class Manifest(FrozenModel):
             raise ValueError(msg)
         if self.pipeline is not None and (self.sha256 or self.bytes or self.variants):
             msg = "A pipeline has no weights of its own: no sha256, bytes or variants."
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _only_objects_compete(self) -> "Manifest":
+        if self.input.half_looks and self.task not in {"detect", "segment"}:
+            msg = f"input.half_looks is for the tasks detect and segment, not {self.task}."
             raise ValueError(msg)
         return self
 

@@ -197,7 +197,8 @@ def _record(path: Path, manifest: Manifest, settings: Settings, cache_dir: Path)
             return "none"
 
     digest = manifest.sha256 or hashlib.sha256(path.read_bytes()).hexdigest()
-    known = manifest.input.model_dump(exclude=None if manifest.input.sizes else {"sizes"})
+    unknown = {"half_looks"} if manifest.input.sizes else {"half_looks", "sizes"}  # no other numbers
+    known = manifest.input.model_dump(exclude=unknown)
     about = [_knobs(settings), installed("onnxruntime"), installed("openvino"), known]
     about += [f"{item.sha256} {item.trusted} {item.engines}" for item in manifest.variants]
     mark = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]

@@ -41,10 +41,12 @@ def stages_of(manifest: Manifest) -> Pipeline:
     return manifest.pipeline
 
 
-def boxes_or_classes(manifest: Manifest, outputs: Outputs, fit: Fit, ask: Ask) -> Classification | Detections:
+def boxes_or_classes(
+    manifest: Manifest, looks: Sequence[tuple[Outputs, Fit]], ask: Ask
+) -> Classification | Detections:
     """Stage one's outputs, read without masks where its model has them: a verdict needs none."""
     plain = manifest if manifest.task == "classify" else manifest.model_copy(update={"task": "detect"})
-    found = heads.read(plain, outputs, fit, ask)
+    found = heads.read_looks(plain, looks, ask)
     return found.detections if isinstance(found, Segments) else found
 
 

@@ -11,9 +11,10 @@ from typing import Self
 from sightline.errors import Busy, NotFound
 from sightline.registry import Bundle, Registry
 from sightline.serving import cascade
-from sightline.serving.batcher import Answer, Retired
+from sightline.serving.batcher import Retired
 from sightline.serving.call import Call
 from sightline.serving.decoder import Decoder
+from sightline.serving.looks import Looked, look
 from sightline.serving.pool import LoadedModel, ModelPool
 from sightline.settings import Settings
 from sightline.types import Ask, Frame, Prediction, Prepared, Result, Timing
@@ -28,7 +29,7 @@ class _Outcome:
 
     loaded: LoadedModel
     picture: Prepared
-    answer: Answer
+    infer_ms: float
     prediction: Prediction
     reading: float
     """When the reading of the outputs began (``time.perf_counter``)."""
@@ -172,10 +173,10 @@ class Road:
 
     def _seen(self, data: bytes | Frame, model: str | None, ask: Ask, call: Call, side: int) -> _Outcome:
         """One network."""
-        loaded, picture, answer = self._infer(data, model, ask.size, call, side)
+        seen = self._infer(data, model, ask.size, call, side)
         reading = time.perf_counter()
-        prediction = heads.read(loaded.bundle.manifest, answer.outputs, picture.fit, ask)
-        return _Outcome(loaded, picture, answer, prediction, reading)
+        prediction = heads.read_looks(seen.loaded.bundle.manifest, seen.looks, ask)
+        return _Outcome(seen.loaded, seen.picture, seen.infer_ms, prediction, reading)
 
     def _staged(self, bundle: Bundle, data: bytes | Frame, ask: Ask, call: Call, side: int) -> _Outcome:
         """A pipeline: stage one on the picture, stage two on what it found there, the verdict.
@@ -186,10 +187,10 @@ class Road:
         shown = heads.need(bundle.manifest, ask)  # says what is off before anything runs
         wanted = cascade.first_ask(pipeline, ask, shown.min_score)
         keep = max(side, cascade.KEEP_SIDE if pipeline.second.model else 0)
-        loaded, picture, answer = self._infer(data, pipeline.first.model, wanted.size, call, keep)
+        seen = self._infer(data, pipeline.first.model, wanted.size, call, keep)
         reading = time.perf_counter()
-        stage = loaded.bundle.manifest
-        first = cascade.boxes_or_classes(stage, answer.outputs, picture.fit, wanted)
+        loaded, picture, stage = seen.loaded, seen.picture, seen.loaded.bundle.manifest
+        first = cascade.boxes_or_classes(stage, seen.looks, wanted)
         rows = cascade.going_on(pipeline, first, stage.labels)
         if pipeline.second.rule is not None:
             answers, took_ms = cascade.by_rule(bundle, first, stage.labels, rows), 0.0
@@ -197,7 +198,7 @@ class Road:
             crops = cascade.crops(pipeline, picture.frame, first, rows)
             answers, took_ms = self._classified(pipeline.second.model, crops, rows, call)
         found = cascade.conclude(bundle.manifest, first, stage.labels, answers, loaded.bundle.ref, ask)
-        return _Outcome(loaded, picture, Answer(answer.outputs, answer.infer_ms + took_ms), found, reading)
+        return _Outcome(loaded, picture, seen.infer_ms + took_ms, found, reading)
 
     def _classified(
         self, model: str, crops: Sequence[Frame], rows: list[int], call: Call
@@ -223,18 +224,19 @@ class Road:
 
     def _infer(
         self, data: bytes | Frame, model: str | None, size: int | None, call: Call, keep_side: int = 0
-    ) -> tuple[LoadedModel, Prepared, Answer]:
+    ) -> Looked:
         """Prepare and run; again from the start if the model was replaced just then."""
         while True:
             call.check()
             loaded = self.pool.get(model)
             contract = loaded.bundle.manifest.at(size).input  # says what is off before anything is decoded
             picture = self.decoder.prepare(data, contract, call, keep_side=keep_side)
-            if contract.width not in loaded.sides:
-                self.pool.grow(loaded, contract)
+            for wanted in filter(None, (contract, contract.half)):
+                if wanted.width not in loaded.sides:
+                    self.pool.grow(loaded, wanted)
             call.check()
             with suppress(Retired):
-                return loaded, picture, loaded.batcher.submit(picture.tensor, call)
+                return look(loaded, picture, contract, call)
 
 
 @contextmanager
@@ -253,7 +255,7 @@ def _timing(began: float, found: _Outcome) -> Timing:
     """Where the time went. ``queue`` is all that was waiting: for a decoder, a runner, a hand-over."""
     end = time.perf_counter()
     total, read = 1e3 * (end - began), 1e3 * (end - found.reading)
-    decode, prepare, infer = found.picture.decode_ms, found.picture.preprocess_ms, found.answer.infer_ms
+    decode, prepare, infer = found.picture.decode_ms, found.picture.preprocess_ms, found.infer_ms
     queue = max(0.0, total - decode - prepare - infer - read)
     return Timing(decode, queue, prepare, infer, read, total)
 

@@ -103,7 +103,8 @@ class ClassifyLesson:
 def build(recipe: ClassifyRecipe, labels: tuple[str, ...]) -> PlainClassifier:
     """The network of a recipe with random weights."""
     torch.manual_seed(recipe.seed)
-    model = PlainClassifier(len(labels), recipe.network.plan)
+    form = recipe.network
+    model = PlainClassifier(len(labels), form.plan, patch=form.patch, stride=form.stride)
     return model.to(memory_format=torch.channels_last)
 
 

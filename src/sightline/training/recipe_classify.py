@@ -37,6 +37,10 @@ class PlainNetwork(Frozen):
         max_length=16,
         description="Layers: '64' a convolution to 64 channels, '64p' halves the picture too, 'p' only that.",
     )
+    patch: int = Field(default=4, ge=2, le=8, description="Side of the patches that the first layer sees.")
+    stride: int = Field(
+        default=2, ge=1, le=4, description="The first layer sees a patch every so many pixels."
+    )
     mirror: bool = Field(
         default=False, description="Served: the mean of the logits for the picture and its mirror."
     )
@@ -81,7 +85,8 @@ class ClassifyRecipe(Recipe):
         if seen != fixed:
             msg = "input must be square, resize = 'crop', RGB, NCHW, float32."
             raise ValueError(msg)
-        least = 2 ** (1 + sum(word.endswith("p") for word in self.network.plan))
+        network = self.network
+        least = max(network.patch, network.stride * 2 ** sum(word.endswith("p") for word in network.plan))
         if seen.width < least:
             msg = f"network.plan halves the picture to nothing: {seen.width} pixels wide, wanted {least}."
             raise ValueError(msg)

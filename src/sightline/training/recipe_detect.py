@@ -103,7 +103,7 @@ class DetectRecipe(Recipe):
         side = self.input.width
         seen = InputContract(
             tensor=self.input.tensor, width=side, height=side, mean=MEAN, std=STD,
-            resize=self.input.resize, sizes=self.input.sizes,
+            resize=self.input.resize, sizes=self.input.sizes, half_looks=self.input.half_looks,
         )  # fmt: skip
         if self.input != seen or side % _STRIDE or self.input.resize not in ("letterbox", "stretch"):
             msg = (

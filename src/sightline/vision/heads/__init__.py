@@ -3,6 +3,8 @@
 ``docs/reference/heads.md`` describes the outputs and the options of each.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from pydantic import ValidationError
 
@@ -10,7 +12,8 @@ from sightline.errors import BadOption, ModelFailed, ModelRefused
 from sightline.manifest import Manifest
 from sightline.types import Ask, Fit, Int64, Seen, Segments
 from sightline.vision.heads import classify, grid, maskrcnn, prototypes, ready, semantic
-from sightline.vision.heads.reading import Need, Options, Outputs, Reader
+from sightline.vision.heads.looks import together
+from sightline.vision.heads.reading import BoxOptions, Need, Options, Outputs, Reader
 
 HEADS: dict[str, Reader] = {
     "softmax": Reader(classify.read_softmax, classify.ClassOptions, "classify"),
@@ -52,6 +55,14 @@ def read(manifest: Manifest, outputs: Outputs, fit: Fit, ask: Ask) -> Seen:
     if manifest.task == "detect" and isinstance(prediction, Segments):
         return prediction.detections
     return prediction
+
+
+def read_looks(manifest: Manifest, looks: Sequence[tuple[Outputs, Fit]], ask: Ask) -> Seen:
+    """The outputs of several looks at one picture, each with its fit -> one prediction; errors as `read`."""
+    found = [read(manifest, outputs, fit, ask) for outputs, fit in looks]
+    options = check(manifest)[1]
+    agnostic = isinstance(options, BoxOptions) and options.class_agnostic
+    return together(found, need(manifest, ask), agnostic=agnostic)
 
 
 def check(manifest: Manifest) -> tuple[Reader, Options]:

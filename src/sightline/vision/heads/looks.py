@@ -1,0 +1,33 @@
+"""Several looks at one picture become one answer: what they found competes, as what one look finds does."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from sightline.types import Classification, Detections, Seen, Segments
+from sightline.vision import boxes
+from sightline.vision.heads.reading import Need
+
+
+def together(found: Sequence[Seen], need: Need, *, agnostic: bool = False) -> Seen:
+    """What each look found, overlapping objects suppressed across looks; each keeps the mask of its own look.
+
+    Greedy, with the limits that each look obeyed already. A network that has learned objects of some tens to
+    hundreds of pixels sees the small ones in a large canvas and the large ones in a small one (the image
+    pyramid of Adelson et al. 1984, as detectors use it since Felzenszwalb et al. 2010).
+    """
+    first, *others = found
+    if not others or isinstance(first, Classification):
+        return first
+    parts = [look.detections if isinstance(look, Segments) else look for look in found]
+    boxed = [part for part in parts if isinstance(part, Detections)]
+    every = Detections(
+        np.concatenate([part.xyxy for part in boxed]),
+        np.concatenate([part.score for part in boxed]),
+        np.concatenate([part.label for part in boxed]),
+    )
+    kept = boxes.nms(every.xyxy, every.score, None if agnostic else every.label, need.iou, need.max_results)
+    if not isinstance(first, Segments):
+        return every.take(kept)
+    masks = [mask for look in found if isinstance(look, Segments) for mask in look.masks]
+    return Segments(every.take(kept), tuple(masks[row] for row in kept))
