@@ -20,6 +20,7 @@ from sightline.jobs.exports import Format, export
 from sightline.jobs.inputs import LIST_TYPE, PREDICT, Inputs, PredictOrder, pictures_blob
 from sightline.jobs.ledger import Ledger
 from sightline.jobs.pictures import Pictures
+from sightline.jobs.video import VIDEO
 from sightline.settings import Settings
 from sightline.storage.job_kept import Item, Job
 from sightline.storage.kept import Picture
@@ -122,8 +123,30 @@ def test_coco_of_classes_is_refused_before_the_first_byte(
     ledger: Ledger, finished: Make, classified: Result
 ) -> None:
     job = finished([None, classified])
-    with pytest.raises(BadOption, match="classifies"):
+    with pytest.raises(BadOption, match="classifies") as caught:
         exported(ledger, job, "coco")
+    assert caught.value.next_step == "This job has `jsonl`, `csv` and `zip`."
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "coco", "zip"])
+def test_a_kind_that_makes_no_files_says_where_its_result_is(ledger: Ledger, kind: Format) -> None:
+    job = ledger.submit("train", {})
+    with pytest.raises(BadOption, match=f"'train' has no results as `{kind}`") as caught:
+        exported(ledger, job, kind)
+    assert f"GET /api/v1/jobs/{job.id}" in caught.value.next_step
+
+
+def test_a_video_says_which_formats_it_has_and_when(ledger: Ledger) -> None:
+    job = ledger.submit(VIDEO, {})
+    with pytest.raises(BadOption, match="'video' has no results as `coco`") as caught:
+        exported(ledger, job, "coco")
+    assert caught.value.next_step == "This job has `jsonl`, `csv` and `zip`."
+    with pytest.raises(BadOption, match="is queued and has made no files yet") as caught:
+        exported(ledger, job, "zip")
+    assert caught.value.next_step == "Ask again once it is done."
+    ledger.cancel(job.id)
+    with pytest.raises(BadOption, match=r"is cancelled and has made no files\."):
+        exported(ledger, job, "csv")
 
 
 def test_a_job_without_pictures_yet(ledger: Ledger, finished: Make) -> None:

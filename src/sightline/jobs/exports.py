@@ -33,6 +33,11 @@ MEDIA_TYPES: Final[dict[Format, str]] = {
     "zip": "application/zip",
 }
 _SUFFIXES: Final[dict[Format, str]] = {"jsonl": ".jsonl", "csv": ".csv", "coco": "-coco.json", "zip": ".zip"}
+FORMATS: Final[dict[str, tuple[Format, ...]]] = {
+    PREDICT: ("jsonl", "csv", "coco", "zip"),
+    VIDEO: ("jsonl", "csv", "zip"),
+}
+"""What each kind of job may be asked for; the other kinds are told by the job itself."""
 _PAGE: Final = 50
 _DRAWN: Final = 4
 """Pictures that are drawn at once."""
@@ -66,16 +71,14 @@ def export(
 
     Raises:
         NotFound: As ``Ledger.get``.
-        BadOption: The job has no pictures as results, or the format cannot say what they hold.
+        BadOption: The job does not have this format, or the format cannot say what its pictures hold. The
+            message says which formats the job has.
     """
     job = ledger.get(job_id, owner=owner)
+    if kind not in FORMATS.get(job.kind, ()):
+        raise _refused(f"A job of the kind {job.kind!r} has no results as `{kind}`.", job)
     if job.kind == VIDEO:
         return _of_video(kind, ledger, job, owner)
-    if job.kind != PREDICT:
-        raise BadOption(
-            f"A job of the kind {job.kind!r} has no pictures to export.",
-            next_step="Its result is part of the job itself: `sightline jobs show ID --json`.",
-        )
     source = _Items(ledger, job, owner)
     if kind == "coco":
         source.check_boxes()
@@ -88,14 +91,24 @@ def export(
     return Export(f"job-{job.id[:8]}{_SUFFIXES[kind]}", MEDIA_TYPES[kind], chunks)
 
 
+def _refused(why: str, job: Job, *but: Format) -> BadOption:
+    """Why not, and which formats this job has, all `but` those."""
+    rest = [f"`{one}`" for one in FORMATS.get(job.kind, ()) if one not in but]
+    if not rest:
+        place = f"GET /api/v1/jobs/{job.id}, or `sightline jobs show {job.id[:8]} --json`"
+        return BadOption(why, next_step=f"It has no files: its result is part of the job itself: {place}.")
+    return BadOption(why, next_step=f"This job has {', '.join(rest[:-1])} and {rest[-1]}.")
+
+
 def _of_video(kind: Format, ledger: Ledger, job: Job, owner: str) -> Export:
     """The table, the lines, or all that was made of a video as it lies there; a film is not packed again."""
     files = {PurePosixPath(item.source).suffix: item for item in ledger.items(job.id, owner=owner).items}
-    if kind == "coco" or not files:
-        why = "has no pictures for COCO" if kind == "coco" else "has made nothing yet"
+    if not files:
         raise BadOption(
-            f"A job of a video {why}.",
-            next_step="Ask for `csv`, `jsonl` or `zip`, which has the film too, once the job is done.",
+            f"The job of a video is {job.state} and has made no files{'' if job.ended else ' yet'}.",
+            next_step="Retry it, and ask again once it is done."
+            if job.ended
+            else "Ask again once it is done.",
         )
 
     def data_of(item: Item) -> bytes:
@@ -144,10 +157,8 @@ class _Items:
         for _, result in self.results():
             match result.prediction:
                 case Classification() | Staged(first=Classification()):
-                    raise BadOption(
-                        f"COCO describes boxes, but {result.model.name!r} classifies whole pictures.",
-                        next_step="Ask for JSON lines or CSV instead.",
-                    )
+                    why = f"COCO describes boxes, but {result.model.name!r} classifies whole pictures."
+                    raise _refused(why, self.job, "coco")
             return
 
 
