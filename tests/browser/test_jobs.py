@@ -202,7 +202,8 @@ def test_what_is_refused_is_said(visit: Callable[..., Page], tmp_path: Path) -> 
     (tmp_path / "bad.zip").write_bytes(b"PK\x03\x04 no zip")
     page.locator("#zip-picker").set_input_files(tmp_path / "bad.zip")
     expect(page.locator(".job-upload .problem")).to_contain_text("cannot be read as a zip")
-    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+    page.get_by_role("button", name="Put away").click()
     expect(page.locator(".job-upload")).to_have_count(0)
 
 
@@ -278,6 +279,34 @@ def test_a_job_that_fails_says_why_and_is_tried_again(visit: Callable[..., Page]
     state(page, "Cancelled")
     wide = page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert wide, "nothing sticks out on a phone"
+
+
+def test_what_trying_again_cannot_help_is_not_tried_again(visit: Callable[..., Page], ledger: Ledger) -> None:
+    error = {"code": "bad_option", "message": "Too many times its own size.", "next_step": "Leave out x.bmp."}
+    job_id = job_of(ledger)
+    ledger.fail(claimed(ledger, job_id), error, retry=False)
+    page = visit(f"/jobs/{job_id}")
+    expect(page.locator(".job-panel .problem")).to_contain_text("Leave out x.bmp.")
+    expect(page.get_by_role("link", name="Start another job")).to_be_visible()
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
+
+
+@pytest.mark.parametrize(("code", "helps"), [("not_a_picture", False), ("fetch_refused", True)])
+def test_pictures_that_failed_are_tried_again_where_it_may_help(
+    visit: Callable[..., Page], ledger: Ledger, code: str, helps: bool
+) -> None:
+    mine = _taken(ledger)
+    job_id = mine.job.id
+    words = {"message": "It failed.", "next_step": "Do this."}
+    items = [("not_a_picture", 0), (code, 1)]
+    ledger.put_items(
+        mine, [Item(job_id, at, f"{at}.jpg", "failed", error=words | {"code": one}) for one, at in items]
+    )
+    ledger.finish(mine, {"parts": 1})
+    page = visit(f"/jobs/{job_id}")
+    expect(page.get_by_role("button", name="Remove the job and its results")).to_be_visible()
+    expect(page.get_by_role("button", name="Try the failed ones again")).to_have_count(int(helps))
+    expect(page.get_by_role("link", name="Start another job")).to_have_count(int(not helps))
 
 
 def test_a_job_that_is_removed_elsewhere_is_gone(visit: Callable[..., Page], ledger: Ledger) -> None:

@@ -155,7 +155,8 @@ def test_what_is_no_picture_is_said_in_words(page: Page, tmp_path: Path) -> None
     paper.write_bytes(b"%PDF-1.7 not a picture")
     choose(page, paper)
     expect(page.locator(".problem")).to_contain_text("PDF")
-    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+    expect(page.get_by_role("button", name="Choose another picture")).to_be_visible()
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
 
 
 def test_several_pictures_make_a_list(page: Page, samples: Path, tmp_path: Path) -> None:

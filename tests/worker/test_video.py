@@ -13,7 +13,7 @@ from PIL import Image
 from tests.runtime import graphs
 from tests.watching.conftest import MakeVideo, colour_data, video
 
-from sightline.errors import BadOption, NotAPicture, NotFound
+from sightline.errors import BadOption, ConfigError, NotAPicture, NotFound
 from sightline.jobs.ledger import Ledger
 from sightline.jobs.stops import Cancelled
 from sightline.jobs.video import LIMIT_S, VIDEO, VideoOrder
@@ -192,5 +192,5 @@ def test_wrong_wishes(changes: dict[str, float]) -> None:
 
 
 def test_another_versions_payload() -> None:
-    with pytest.raises(BadOption, match="version 9"):
+    with pytest.raises(ConfigError, match="version 9"):
         VideoOrder.from_json(VideoOrder("blob", "0" * 64, "x").to_json() | {"version": 9})

@@ -12,7 +12,7 @@ from tests.runtime import graphs
 from tests.training.conftest import toy
 from tests.worker.working import square, work_off, zipped
 
-from sightline.errors import BadOption
+from sightline.errors import ConfigError
 from sightline.jobs.ledger import Ledger
 from sightline.jobs.orders import (
     LIMITS_S,
@@ -89,7 +89,7 @@ def classes() -> dict[str, bytes]:
 def test_orders_survive_the_way_through_the_database(order: Order) -> None:
     payload = json.loads(json.dumps(to_json(order)))
     assert asdict(read(type(order), payload)) == asdict(order)
-    with pytest.raises(BadOption, match="version"):
+    with pytest.raises(ConfigError, match="version"):
         read(type(order), payload | {"version": 99})
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from sightline.errors import BadOption
+from sightline.errors import ConfigError
 from sightline.types import Ask
 
 PREDICT: Final = "predict"
@@ -79,10 +79,10 @@ class PredictOrder:
         """Read a payload.
 
         Raises:
-            BadOption: It was written by another version.
+            ConfigError: It was written by another version.
         """
         if payload.get("version") != VERSION:
-            raise BadOption(
+            raise ConfigError(
                 f"The job's payload has version {payload.get('version')!r}, this worker reads {VERSION}.",
                 next_step="Run the same version of Sightline on server and workers, then try the job again.",
             )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
-from sightline.errors import BadOption
+from sightline.errors import ConfigError
 
 EVALUATE: Final = "evaluate"
 IMPORT: Final = "import"
@@ -89,11 +89,11 @@ def read(kind: type[Any], payload: Mapping[str, Any]) -> Any:
     """The order of such a payload.
 
     Raises:
-        BadOption: It was written by another version.
+        ConfigError: It was written by another version.
     """
     fields = dict(payload)
     if fields.pop("version", None) != VERSION:
-        raise BadOption(
+        raise ConfigError(
             f"The job's payload has version {payload.get('version')!r}, this worker reads {VERSION}.",
             next_step="Run the same version of Sightline on server and workers, then try the job again.",
         )

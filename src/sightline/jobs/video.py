@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from sightline.errors import BadOption
+from sightline.errors import BadOption, ConfigError
 from sightline.types import Ask
 
 VIDEO: Final = "video"
@@ -65,10 +65,10 @@ class VideoOrder:
         """Read a payload.
 
         Raises:
-            BadOption: It was written by another version.
+            ConfigError: It was written by another version.
         """
         if payload.get("version") != VERSION:
-            raise BadOption(
+            raise ConfigError(
                 f"The job's payload has version {payload.get('version')!r}, this worker reads {VERSION}.",
                 next_step="Run the same version of Sightline on server and workers, then try the job again.",
             )

@@ -7,7 +7,7 @@ import { connection, submitForm, submitJob, uploadFiles } from "../api.js";
 import { announce, h, icon } from "../dom.js";
 import { bytes, duration, percent, t } from "../strings.js";
 import { isZip, pathOf } from "./folder.js";
-import { problemBox } from "./problem.js";
+import { mayPass, problemBox } from "./problem.js";
 
 const PORTION_BYTES = 8e6;
 const PORTION_FILES = 40;
@@ -66,6 +66,7 @@ class Upload {
   async go() {
     this.sending = true;
     this.again.hidden = true;
+    this.end.textContent = t("work.stop");
     this.trouble.replaceChildren();
     try {
       const job = this.form ? await this.#whole() : await this.#portions();
@@ -78,7 +79,8 @@ class Upload {
       this.sending = false;
       if (problem.name === "AbortError") return;
       this.trouble.replaceChildren(problemBox(problem));
-      this.again.hidden = false;
+      this.again.hidden = !mayPass(problem);
+      this.end.textContent = t("jobs.upload.away");
     }
   }
 
@@ -109,12 +111,13 @@ class Upload {
     this.trouble = h("div", { class: "job-trouble" });
     this.left = h("p", { class: "small soft" });
     this.again = h("button", { class: "button main-action", type: "button", hidden: true, onclick: () => this.go() }, t("work.again"));
+    this.end = h("button", { class: "button", type: "button", onclick: () => this.stop() });
     const zip = this.files.length === 1 && isZip(this.files[0]);
     const title = zip || this.form ? this.files[0].name : t("look.batch", { n: this.files.length });
     this.root = h(
       "section",
       { class: "job-upload card", "aria-labelledby": "upload-title" },
-      h("div", { class: "job-upload-head" }, h("h2", { id: "upload-title" }, t("jobs.upload.title", { what: title })), h("button", { class: "button", type: "button", onclick: () => this.stop() }, t("work.stop"))),
+      h("div", { class: "job-upload-head" }, h("h2", { id: "upload-title" }, t("jobs.upload.title", { what: title })), this.end),
       this.meter,
       this.words,
       this.left,

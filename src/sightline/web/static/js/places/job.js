@@ -8,7 +8,7 @@ import { epochList } from "../parts/job-report.js";
 import { jobResult } from "../parts/job-result.js";
 import { ENDED, idleWords, jobMeter, progressWords, stateChip, titleOfJob } from "../parts/job-words.js";
 import { menu } from "../parts/menu.js";
-import { problemBox } from "../parts/problem.js";
+import { mayPass, problemBox } from "../parts/problem.js";
 import { removal } from "../parts/removal.js";
 import { go } from "../router.js";
 import { ago, fullTime, percent, t } from "../strings.js";
@@ -73,17 +73,24 @@ function build(root, first, signal) {
     if (made[0] !== outcome.firstChild) outcome.replaceChildren(...made);
     failures.count(job.failed);
     tabs.show(job);
+    if (job.state === "done" && job.failed > 0) failures.load().then(offer);
     if (job.kind === "predict") grid.setTotal(Math.max(job.progress.total, job.progress.done));
-    const shown = `${ENDED.has(job.state) ? job.state : "going"} ${job.failed > 0} ${hasPictures()}`;
-    if (actions.dataset.for !== shown) {
-      actions.dataset.for = shown;
-      actions.replaceChildren(...buttons());
-    }
+    offer();
     if (before.state !== job.state && ENDED.has(job.state)) {
       announce(`${titleOfJob(job)}: ${chip.textContent}. ${progressWords(job)}`);
       grid.refresh();
     }
   };
+
+  /** The buttons; those of a job that is done with failures are there once it is known whether a retry may help. */
+  function offer() {
+    const ended = ENDED.has(job.state);
+    const known = job.state === "done" && job.failed > 0 ? failures.mayPass() : mayPass(job.error) || job.state === "cancelled";
+    const shown = `${ended ? job.state : "going"} ${job.failed > 0} ${hasPictures()} ${ended && known}`;
+    if (actions.dataset.for === shown || (ended && known === null)) return;
+    actions.dataset.for = shown;
+    actions.replaceChildren(...buttons(known));
+  }
 
   const act = (action) => async () => {
     trouble.replaceChildren();
@@ -104,13 +111,14 @@ function build(root, first, signal) {
 
   const hasPictures = () => job.kind === "predict" && job.progress.done > 0;
 
-  function buttons() {
+  function buttons(retry) {
     const button = (name, text, action, kind = "") => h("button", { class: `button ${kind}`, type: "button", onclick: action }, icon(name), t(text));
     if (!ENDED.has(job.state)) return [hasPictures() && downloads(job), button("stop", "jobs.cancel", act(() => endJob(job.id)))].filter(Boolean);
-    const again = job.state !== "done" ? "jobs.retry" : "jobs.retry.failed";
+    const undone = job.state !== "done" || job.failed > 0;
     return [
       hasPictures() && downloads(job),
-      (job.state !== "done" || job.failed > 0) && button("again", again, act(() => retryJob(job.id))),
+      undone && retry && button("again", job.state !== "done" ? "jobs.retry" : "jobs.retry.failed", act(() => retryJob(job.id))),
+      undone && !retry && h("a", { class: "button", href: "/jobs" }, icon("jobs"), t("jobs.retry.other")),
       removal(t("jobs.remove"), act(() => endJob(job.id))),
     ].filter(Boolean);
   }
@@ -172,7 +180,7 @@ function times(job) {
 
 function reason(job) {
   const key = job.state === "running" ? "jobs.why.before" : `jobs.why.${job.state}`;
-  return problemBox({ message: job.error.message, nextStep: job.error.next_step }, { title: t(key) });
+  return problemBox({ message: job.error.message, nextStep: job.error.next_step, code: job.error.code }, { title: t(key) });
 }
 
 function downloads(job) {
@@ -219,10 +227,14 @@ function failedList(id, signal) {
   const shown = new Set();
   let next = -1;
   let total = 0;
+  let passing = false;
+  let known = false;
+  let loading = null;
   const add = (items) => {
     for (const item of items) {
       if (shown.has(item.index) || shown.size >= 2000) continue;
       shown.add(item.index);
+      passing ||= mayPass(item.error);
       ul.append(h("li", {}, h("strong", {}, item.source), h("span", {}, item.error?.message ?? t("jobs.item.failed")), item.error?.next_step && h("span", { class: "small soft" }, item.error.next_step)));
     }
     more.hidden = shown.size >= total || next === null;
@@ -236,10 +248,14 @@ function failedList(id, signal) {
       next = page.next;
       add(page.results);
     } catch (problem) {
+      passing = true; // as far as is known
+      loading = null;
       if (problem.name !== "AbortError") more.before(problemBox(problem));
     }
+    known = true;
     more.disabled = false;
   };
+  const begin = () => (loading ??= load());
   more.addEventListener("click", load);
   return {
     element,
@@ -247,13 +263,17 @@ function failedList(id, signal) {
     count(failed) {
       if (failed < shown.size) {
         shown.clear();
+        passing = known = false;
+        loading = null;
         ul.replaceChildren();
         next = -1;
-        if (!element.hidden) load();
+        if (!element.hidden) begin();
       }
       total = failed;
     },
     add: (items) => !element.hidden && add(items),
-    load: () => !shown.size && load(),
+    load: begin,
+    /** Whether a retry may help one of those that failed; null: not known yet. */
+    mayPass: () => (known ? passing || next !== null || !shown.size : null),
   };
 }
