@@ -5,6 +5,7 @@ the origin at the top left corner of the top left pixel, so a picture of width `
 ``0 <= x <= w``. Boxes are ``xyxy`` (x1, y1, x2, y2). Pixels are RGB, uint8, (height, width, 3).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -155,10 +156,10 @@ class Mask:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segments:
-    """Detections with one mask each, in the same order."""
+    """Detections with one mask each, in the same order; a tuple, unless masks were wanted later."""
 
     detections: Detections
-    masks: tuple[Mask, ...]
+    masks: Sequence[Mask]
 
     def __post_init__(self) -> None:
         if len(self.masks) != len(self.detections):
@@ -234,6 +235,8 @@ class Ask:
     """Only these labels."""
     size: int | None = None
     """Side of the square canvas that the model is to see the picture on; one of its ``input.sizes``."""
+    masks_later: bool = False
+    """Draw a mask when it is looked at: for who drops most of what is found before that."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,5 +1,6 @@
 """Run lengths against brute force and pycocotools, pasting against the definition."""
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -207,3 +208,26 @@ def test_regions_equal_flood_filling(bits: Bool) -> None:
         set(zip(*(a.tolist() for a in np.nonzero(number == one)), strict=True)) for one in range(1, count + 1)
     ]
     assert sorted(map(sorted, got)) == sorted(map(sorted, regions_by_hand(bits)))
+
+
+def test_later_masks_are_drawn_once_and_only_if_somebody_looks() -> None:
+    drawn: list[int] = []
+
+    def draw(position: int) -> Mask:
+        drawn.append(position)
+        return Mask(np.full((1, position + 1), True), 0, 0)
+
+    later = masks.LaterMasks(4, draw)
+    assert len(later) == 4
+    assert drawn == []
+    assert later[-1].bits.shape == (1, 4)
+    assert later[3] is later[3]
+    assert drawn == [3]
+    assert [mask.bits.shape[1] for mask in later[:2]] == [1, 2]
+    assert drawn == [3, 0, 1]
+    with pytest.raises(IndexError):
+        later[4]
+    crossed = pickle.loads(pickle.dumps(later))
+    assert isinstance(crossed, tuple)
+    assert [mask.bits.shape[1] for mask in crossed] == [1, 2, 3, 4]
+    assert drawn == [3, 0, 1, 2]

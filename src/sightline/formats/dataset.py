@@ -70,7 +70,7 @@ def boxed(result: Result, form: str) -> Detections:
 def masks_of(result: Result) -> tuple[Mask | None, ...]:
     """One mask per object, None where the model has no masks."""
     if isinstance(result.prediction, Segments):
-        return result.prediction.masks
+        return tuple(result.prediction.masks)
     return (None,) * len(boxed(result, "This format"))
 
 

@@ -132,7 +132,7 @@ def read_alike(
     side = size or (manifest.input.width, manifest.input.height)
     fit = Fit(1.0, 1.0, 0.0, 0.0, *side, *side)
     least = (_FAINT if faint else _CERTAIN) - _FAINTER
-    ask = Ask(min_score=min(manifest.thresholds.min_score, least))
+    ask = Ask(min_score=min(manifest.thresholds.min_score, least), masks_later=True)
     try:
         before, after = (heads.read(manifest, outputs, fit, ask) for outputs in (expected, got))
         return _alike(before, after, slack, _bar(before, after) if faint else _CERTAIN)
@@ -169,7 +169,7 @@ def _found_again(
         moved = np.abs(there.xyxy - box).max(axis=1, initial=0)
         near = np.flatnonzero((moved <= allowed) & (there.label == here.label[row]))
         if isinstance(first, Segments) and isinstance(second, Segments):
-            mask, others = first.masks[row], (second.masks[other] for other in near)
+            mask, others = first.masks[int(row)], (second.masks[int(other)] for other in near)
             same = any(_same_mask(mask, other, box, slack) for other in others)
         else:
             same = len(near) > 0

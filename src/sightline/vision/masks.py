@@ -5,7 +5,8 @@ form writes each count, from the fourth on as the difference to the count two be
 five bits, lowest first, with bit 6 set when more groups follow and 48 added to make it ASCII.
 """
 
-from typing import Any, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +74,38 @@ def region_of(extent: Extent, width: int, height: int) -> Region:
     """The whole pixels that a box touches, inside a picture of ``width`` x ``height``."""
     left, top = max(0, int(np.floor(extent[0]))), max(0, int(np.floor(extent[1])))
     return left, top, min(width, int(np.ceil(extent[2]))), min(height, int(np.ceil(extent[3])))
+
+
+class LaterMasks(Sequence[Mask]):
+    """Masks that are drawn when they are looked at, each once. Copies and pickles of it are drawn."""
+
+    def __init__(self, count: int, draw: Callable[[int], Mask]) -> None:
+        """``draw`` gives the mask at a position from 0 to ``count`` - 1."""
+        self._count, self._draw = count, draw
+        self._drawn: dict[int, Mask] = {}
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Mask: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Mask, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Mask | tuple[Mask, ...]:
+        """Those at an index, drawn now if they were not yet."""
+        if isinstance(index, slice):
+            return tuple(self[position] for position in range(*index.indices(self._count)))
+        position = range(self._count)[index]
+        if position not in self._drawn:
+            with np.errstate(all="ignore"):  # wild numbers draw something wild, and no warning
+                self._drawn[position] = self._draw(position)
+        return self._drawn[position]
+
+    def __reduce__(self) -> tuple[type, tuple[tuple[Mask, ...]]]:
+        """What crosses to another process is drawn."""
+        return tuple, (tuple(self),)
 
 
 def trim(mask: Mask) -> Mask:

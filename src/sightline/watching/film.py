@@ -93,7 +93,7 @@ def make(road: Road, source: Source, folder: Path, wish: Wish, tell: Tell) -> Ma
         threads = road.settings.decoder_count + 1
 
         def look(shot: Shot) -> Result:
-            ask = replace(wish.ask, min_score=min(least, Rules().unsure))
+            ask = replace(wish.ask, min_score=min(least, Rules().unsure), masks_later=True)
             return road.predict(shot.picture, source=source.shown, model=wish.model, ask=ask)
 
         answers = in_order(_shots(eye), look, threads=threads, window=2 * threads)
@@ -242,7 +242,7 @@ def _narrowed(result: Result, kept: Any) -> Result:
         case Detections():
             narrow: Prediction = found.take(kept)
         case Segments():
-            masks = tuple(mask for mask, keep in zip(found.masks, kept, strict=True) if keep)
+            masks = tuple(found.masks[int(row)] for row in np.flatnonzero(kept))
             narrow = Segments(found.detections.take(kept), masks)
         case Staged(first=Detections() as first):
             then = tuple(value for value, keep in zip(found.then, kept, strict=True) if keep)

@@ -44,25 +44,24 @@ def read(manifest: Manifest, outputs: Outputs, fit: Fit, ask: Ask) -> Seen:
     ``outputs`` may keep a leading batch axis of 1. Raises ModelFailed when their shapes or numbers cannot
     be what the manifest says, ModelRefused for an unusable head, BadOption for an unusable ask.
     """
-    reader, options = check(manifest)
-    wanted = need(manifest, ask)
-    try:
-        with np.errstate(all="ignore"):  # wild numbers become inf or NaN, and those are never an answer
-            prediction = reader.read(outputs, fit, wanted, options)
-    except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # numpy's words are no answer
-        msg = f"The outputs of '{manifest.name}' cannot be read by the head '{manifest.head.kind}': {error}."
-        raise ModelFailed(msg, next_step="Check head and its options in model.json.") from error
-    if manifest.task == "detect" and isinstance(prediction, Segments):
-        return prediction.detections
-    return prediction
+    return read_looks(manifest, [(outputs, fit)], ask)
 
 
 def read_looks(manifest: Manifest, looks: Sequence[tuple[Outputs, Fit]], ask: Ask) -> Seen:
     """The outputs of several looks at one picture, each with its fit -> one prediction; errors as `read`."""
-    found = [read(manifest, outputs, fit, ask) for outputs, fit in looks]
-    options = check(manifest)[1]
+    reader, options = check(manifest)
+    wanted = need(manifest, ask)
     agnostic = isinstance(options, BoxOptions) and options.class_agnostic
-    return together(found, need(manifest, ask), agnostic=agnostic)
+    try:
+        with np.errstate(all="ignore"):  # wild numbers become inf or NaN, and those are never an answer
+            each = [reader.read(outputs, fit, wanted, options) for outputs, fit in looks]
+            found = together(each, wanted, agnostic=agnostic)
+            if isinstance(found, Segments) and manifest.task == "segment" and not ask.masks_later:
+                found = Segments(found.detections, tuple(found.masks))
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # numpy's words are no answer
+        msg = f"The outputs of '{manifest.name}' cannot be read by the head '{manifest.head.kind}': {error}."
+        raise ModelFailed(msg, next_step="Check head and its options in model.json.") from error
+    return found.detections if isinstance(found, Segments) and manifest.task == "detect" else found
 
 
 def check(manifest: Manifest) -> tuple[Reader, Options]:

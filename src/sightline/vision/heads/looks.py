@@ -1,12 +1,14 @@
 """Several looks at one picture become one answer: what they found competes, as what one look finds does."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from sightline.types import Classification, Detections, Seen, Segments
 from sightline.vision import boxes
 from sightline.vision.heads.reading import Need
+from sightline.vision.masks import LaterMasks
 
 
 def together(found: Sequence[Seen], need: Need, *, agnostic: bool = False) -> Seen:
@@ -29,5 +31,10 @@ def together(found: Sequence[Seen], need: Need, *, agnostic: bool = False) -> Se
     kept = boxes.nms(every.xyxy, every.score, None if agnostic else every.label, need.iou, need.max_results)
     if not isinstance(first, Segments):
         return every.take(kept)
-    masks = [mask for look in found if isinstance(look, Segments) for mask in look.masks]
-    return Segments(every.take(kept), tuple(masks[row] for row in kept))
+    masks = [
+        partial(look.masks.__getitem__, row)
+        for look in found
+        if isinstance(look, Segments)
+        for row in range(len(look.masks))
+    ]
+    return Segments(every.take(kept), LaterMasks(len(kept), lambda position: masks[kept[position]]()))

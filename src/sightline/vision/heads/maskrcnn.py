@@ -74,15 +74,21 @@ def _instances(outputs: Outputs, fit: Fit, need: Need, options: MaskRcnnOptions)
     return Segments(found, cut_all(found, fit, cut))
 
 
-def cut_all(found: Detections, fit: Fit, cut: Callable[[int, masks.Region], Mask]) -> tuple[Mask, ...]:
+def cut_all(found: Detections, fit: Fit, cut: Callable[[int, masks.Region], Mask]) -> masks.LaterMasks:
     """One trimmed mask per object, strongest first, until PIXELS_MAX is spent; the rest get EMPTY."""
-    spent = 0
-    done = []
-    for position, (x1, y1, x2, y2) in enumerate(found.xyxy.tolist()):
+    spent, regions = 0, []
+    for x1, y1, x2, y2 in found.xyxy.tolist():
         region = masks.region_of((x1, y1, x2, y2), fit.width, fit.height)
         spent += (region[2] - region[0]) * (region[3] - region[1])
-        done.append(masks.trim(cut(position, region)) if spent <= PIXELS_MAX else masks.EMPTY)
-    return tuple(done)
+        if spent <= PIXELS_MAX:
+            regions.append(region)
+
+    def draw(position: int) -> Mask:
+        if position >= len(regions):
+            return masks.EMPTY
+        return masks.trim(cut(position, regions[position]))
+
+    return masks.LaterMasks(len(found), draw)
 
 
 def canvas_extent(fit: Fit) -> masks.Extent:
