@@ -1,5 +1,6 @@
 """The place of watches, over a camera on the loopback."""
 
+import re
 import shutil
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from tests.browser.serving import running_server
+from tests.browser.serving import door_data, running_server
 from tests.browser.steps import ask
 from tests.browser.watch import Watch
 from tests.watching.cameras import Camera
@@ -91,6 +92,26 @@ def test_a_camera_is_watched_and_ended(
                 expect(page.get_by_role("alert")).to_contain_text(words)
                 expect(page.get_by_label("Address of the camera")).to_be_focused()
             context.close()
+
+
+def test_the_card_of_a_pipeline_shows_its_verdict(chromium: Browser, tmp_path: Path) -> None:
+    with Camera() as camera:
+        allow = f"fetch_allow=127.0.0.1:{camera.port}"
+        with running_server(
+            door_data(tmp_path), tmp_path / "log.txt", "--model", "door", "--set", allow
+        ) as url:
+            page = chromium.new_page(base_url=url)
+            page.goto("/watches")
+            page.get_by_label("Address of the camera").fill(camera.url())
+            page.get_by_label("Name, for you").fill("door")
+            page.get_by_role("button", name="Watch", exact=True).click()
+            card = page.get_by_role("article", name="door")
+            expect(card.locator(".watch-verdict")).to_have_text("a rider in red")
+            expect(card).to_contain_text("person, dog")
+            expect(card.get_by_role("img")).to_have_attribute("alt", re.compile("a rider in red"))
+            (watch,) = ask(f"{url}/api/v1/watches")["watches"]
+            assert (watch["verdict"], watch["verdict_title"]) == ("rider", "a rider in red")
+            page.context.close()
 
 
 def test_the_second_camera_is_looked_at_as_seldom_as_the_first(opened: Opening, one: Served) -> None:

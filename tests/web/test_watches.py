@@ -47,6 +47,7 @@ def test_a_camera_is_watched_kept_and_forgotten(starting: Starting, camera: Came
         assert body["state"] == "watching"
         assert body["source"] == camera.url()
         assert body["error"] is None
+        assert (body["verdict"], body["verdict_title"]) == (None, None)
         picture = client.get(body["picture"])
         with Image.open(io.BytesIO(picture.content)) as drawn:
             assert (drawn.format, drawn.size) == ("JPEG", (160, 120))

@@ -104,6 +104,8 @@ class WatchBody(Body):
     seen: str | None = Field(description="When the last picture was taken; null: none was.")
     result: str | None = Field(description="Id of the last answer; a stored result's too.")
     counts: dict[str, int] = Field(description="How many of each label in the last answer.")
+    verdict: str | None = Field(description="Of a pipeline: what it says about the last picture.")
+    verdict_title: str | None = Field(description="The verdict in words.")
     error: WatchErrorBody | None
     picture: str | None = Field(description="Address of the last picture with everything drawn on it.")
 

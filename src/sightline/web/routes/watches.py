@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sightline.errors import NotFound
-from sightline.types import Frame
+from sightline.types import Frame, Staged
 from sightline.vision import annotate, codec
 from sightline.web.endpoint import Endpoint
 from sightline.web.routes.predict import json_response
@@ -104,8 +104,18 @@ def _body(standing: "Standing") -> dict[str, Any]:
         "seen": seen.replace("+00:00", "Z") if seen else None,
         "result": last.result.id if last else None,
         "counts": dict(standing.counts),
+        **_verdict(last.result.prediction if last else None),
         "error": told,
         "picture": f"{WATCHES}/{watch.id}/picture" if last else None,
+    }
+
+
+def _verdict(prediction: object) -> dict[str, str | None]:
+    """What a pipeline said, by the names of its results."""
+    said = prediction if isinstance(prediction, Staged) else None
+    return {
+        "verdict": said.verdict if said else None,
+        "verdict_title": (said.title or said.verdict) if said else None,
     }
 
 

@@ -59,14 +59,16 @@ export function open(root, { signal }) {
 function card(watch, { edit, remove }) {
   const seen = watch.seen && new Date(watch.seen);
   const counts = Object.entries(watch.counts).map(([label, count]) => ({ label, count }));
-  const words = seen ? describe(counts) : t("watches.waiting");
+  const found = seen ? describe(counts) : t("watches.waiting");
+  const words = watch.verdict_title ? `${watch.verdict_title}. ${found}` : found;
   const picture = watch.picture && h("img", { class: "watch-picture", src: `${watch.picture}?${watch.answers}`, alt: t("watches.alt", { name: watch.name, words }), decoding: "async" });
   return h(
     "article",
     { class: "card watch-card", "aria-label": watch.name, data: { state: watch.state } },
     picture,
     h("h2", {}, watch.name),
-    h("p", {}, words),
+    watch.verdict_title && h("p", { class: "watch-verdict", data: { verdict: watch.verdict } }, watch.verdict_title),
+    h("p", { class: watch.verdict_title ? "small soft" : "" }, found),
     h("p", { class: "small soft" }, t(`watches.state.${watch.state}`), seen && [" · ", h("span", { title: fullTime(seen) }, ago(seen))], " · ", pace(watch), watch.model && ` · ${watch.model}`, " · ", watch.source),
     watch.error && h("p", { class: "small watch-error" }, `${watch.error.message} ${watch.error.next_step}`),
     h(
