@@ -170,7 +170,7 @@ def test_a_zip_and_many_pictures_on_look_become_jobs(
     page.goto("/")
     choose(page, *files)
     state(page, "Done")
-    expect(page.locator("h1")).to_have_text("0.jpg, 25 pictures")
+    expect(page.locator("h1")).to_have_text("25 pictures: 0.jpg, 1.jpg, …")
     page.goto("/jobs")
     expect(page.locator(".job-row").first).to_contain_text("25 pictures")
 

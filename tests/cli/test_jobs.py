@@ -271,7 +271,7 @@ def test_a_video_is_a_job_of_its_own(run: Run, settings: Settings, ledger: Ledge
     )
     early = run("jobs", "results", job.id)
     assert early.exit_code != 0
-    assert "has made nothing yet" in early.stderr
+    assert "has made no files yet" in early.stderr
     finish(settings, ledger)
     lines = run("jobs", "results", job.id).stdout.splitlines()
     assert [json.loads(line)["frame"] for line in lines] == [0, 1, 2, 3, 4]

@@ -40,7 +40,13 @@ def test_a_job_is_called_by_its_first_source(idle_server: Server, cat: bytes) ->
     asked: dict[str, dict[str, Any]] = {
         "cat.jpg": {"files": [_image("cat.jpg", cat)]},
         "holiday": {"files": [_image("holiday/a.jpg", cat), _image("holiday/two/b.jpg", cat + b" ")]},
-        "b.jpg": {"files": [_image("b.jpg", cat), _image("c.jpg", cat + b" ")]},
+        "b.jpg, c.jpg": {"files": [_image("b.jpg", cat), _image("c.jpg", cat + b" ")]},
+        "one, two, …": {
+            "files": [_image(f"{folder}/a.jpg", cat + folder.encode()) for folder in ("one", "two", "three")]
+        },
+        "http://a/x.jpg, http://b/, …": {
+            "json": {"inputs": {"urls": ["http://jo:pw@a/x.jpg?key=1", "http://b/", "http://c/"]}}
+        },
         "yard.zip": {"files": [("archive", ("yard.zip", _zip(cat)))]},
         "https://example.org/x.jpg": {
             "json": {"inputs": {"urls": ["https://jo:pw@example.org/x.jpg?key=1"]}}

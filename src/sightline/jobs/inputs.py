@@ -18,6 +18,8 @@ LIST_TYPE: Final = "application/json"
 """Media type of a list's blob."""
 VERSION: Final = 1
 """Of the payload: a worker that is older than its server says so instead of guessing."""
+_LISTED: Final = 2
+"""Of several sources, those that a job is called by."""
 
 Type = Literal["pictures", "urls", "prefix", "files"]
 
@@ -96,11 +98,18 @@ class PredictOrder:
 
 
 def shared_name(names: Sequence[str]) -> str:
-    """What many files are called together: the folder that they share, else the first of them."""
-    folders = {name.split("/")[0] for name in names if "/" in name}
-    if len(names) > 1 and len(folders) == 1 and all("/" in name for name in names):
-        return folders.pop()[:200]
-    return names[0].rpartition("/")[2][:200] if names else ""
+    """What files are called together: the folder that they share, else the first of the folders and files."""
+    if len(names) == 1:
+        return names[0].rpartition("/")[2][:200]
+    return listed_name(list(dict.fromkeys(name.partition("/")[0] for name in names)))
+
+
+def listed_name(names: Sequence[str]) -> str:
+    """One name, or the first two of several: ``0.jpg, 1.jpg, …``."""
+    if len(names) < _LISTED:
+        return names[0][:200] if names else ""
+    first = ", ".join(name[:90] for name in names[:_LISTED])
+    return f"{first}, …" if len(names) > _LISTED else first
 
 
 def pictures_blob(pictures: Sequence[tuple[str, str]]) -> bytes:

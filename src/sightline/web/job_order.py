@@ -14,6 +14,7 @@ from sightline.jobs.inputs import (
     PREDICT,
     Inputs,
     PredictOrder,
+    listed_name,
     pictures_blob,
     shared_name,
     urls_blob,
@@ -223,7 +224,8 @@ def _inputs(services: Services, order: Order) -> tuple[Inputs, list[str]]:
     ledger = services.ledger
     if order.urls:
         listed = ledger.keep(Picture(urls_blob(order.urls), LIST_TYPE))
-        return Inputs("urls", listed, len(order.urls), name=shown_address(order.urls[0])), [listed]
+        called = listed_name([shown_address(url) for url in order.urls[:3]])
+        return Inputs("urls", listed, len(order.urls), name=called), [listed]
     listed = ledger.keep(Picture(pictures_blob(order.pictures), LIST_TYPE))
     zipped = any(name.lower().endswith(".zip") for _, name in order.pictures)
     count = 0 if zipped else len(order.pictures)

@@ -31,7 +31,9 @@ class JobBody(Body):
 
     id: str
     kind: str
-    name: str | None = Field(description="What it is about: a file, folder, zip, address or recipe.")
+    name: str | None = Field(
+        description="What it is about: a file, folder, zip, address or recipe; the first two of several."
+    )
     state: State = Field(description="`failed`: the work said no. `dead`: every attempt broke; see `error`.")
     priority: int
     progress: ProgressBody

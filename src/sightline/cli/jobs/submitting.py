@@ -72,7 +72,14 @@ def submit_pictures(
     Raises:
         SightlineError: A source, a wish or the model is off, or no more jobs may wait.
     """
-    from sightline.jobs.inputs import LIST_TYPE, PREDICT, Inputs, PredictOrder, urls_blob  # noqa: PLC0415
+    from sightline.jobs.inputs import (  # noqa: PLC0415
+        LIST_TYPE,
+        PREDICT,
+        Inputs,
+        PredictOrder,
+        listed_name,
+        urls_blob,
+    )
     from sightline.jobs.ledger import Ledger  # noqa: PLC0415
     from sightline.jobs.video import SUFFIXES  # noqa: PLC0415
     from sightline.storage.kept import Picture  # noqa: PLC0415
@@ -84,7 +91,8 @@ def submit_pictures(
     model = _model(settings, ask)
     with Ledger.open(settings) as ledger:
         listed = ledger.keep(Picture(urls_blob(words), LIST_TYPE))
-        payload = PredictOrder(Inputs("files", listed, 0, name=_called(sources[0])), model, ask).to_json()
+        called = listed_name([_called(source) for source in sources[:3]])
+        payload = PredictOrder(Inputs("files", listed, 0, name=called), model, ask).to_json()
         job = ledger.submit(PREDICT, payload, priority=work.priority or 0, blobs=[listed])
         return _follow(ledger, job, settings, work, as_json=as_json)
 

@@ -5,13 +5,14 @@ import { duration, percent, rate, t } from "../strings.js";
 
 export const ENDED = new Set(["done", "failed", "cancelled", "dead"]);
 
-/** "holiday, 120 pictures", "A video: yard.mp4"; what the job is about. */
+/** "holiday, 120 pictures", "3 pictures: a.jpg, b.jpg, …", "A video: yard.mp4"; what the job is about. */
 export function titleOfJob(job) {
   const { total } = job.progress;
   if (job.kind === "predict") {
     const count = total ? t("look.batch", { n: total }) : "";
     if (!job.name) return count || t("jobs.kind.predict");
-    return total > 1 ? t("jobs.named.many", { name: job.name, count }) : job.name;
+    if (total < 2) return job.name;
+    return t(job.name.includes(", ") ? "jobs.named.each" : "jobs.named.many", { name: job.name, count });
   }
   const kind = t(`jobs.kind.${job.kind}`) === `jobs.kind.${job.kind}` ? job.kind : t(`jobs.kind.${job.kind}`);
   return job.name ? t("jobs.named", { kind, name: job.name }) : kind;
