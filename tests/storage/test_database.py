@@ -1,9 +1,11 @@
 """Opening a database: by URL, from an earlier release, many at once, and what is said where that fails."""
 
+import json
 import sqlite3
 import subprocess
 import sys
 import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import select, text
+from sqlalchemy import Connection, insert, select, text
 
 from sightline.errors import ConfigError
 from sightline.settings import load_settings
-from sightline.storage import migrate
+from sightline.storage import job_tables, migrate, watch_tables
 from sightline.storage.database import Database, clock
 from sightline.storage.kept import Search
 from sightline.storage.migrate import HEAD
@@ -94,6 +96,50 @@ def test_the_database_of_an_earlier_release_is_adopted(tmp_path: Path) -> None:
     assert database.read(lambda it: it.execute(text("SELECT count(*) FROM jobs")).scalar()) == 0
     assert _differences(database) == []
     database.close()
+
+
+def test_old_jobs_forget_the_passwords_of_their_addresses(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(url, tmp_path / "old.sqlite")
+    with monkeypatch.context() as patch:
+        patch.setattr(migrate, "HEAD", "0005")
+        with database.engine.begin() as connection:
+            metadata.drop_all(connection)
+            connection.execute(text("DROP TABLE alembic_version"))
+            migrate._stamp(connection, "base")
+            connection.execute(text("DELETE FROM alembic_version"))
+            migrate._upgrade(connection)
+            _insert_old_job(connection)
+    database.close()
+    again = Database(url, tmp_path / "old.sqlite")
+    with again.engine.connect() as connection:
+        (job,) = connection.execute(select(job_tables.jobs)).all()
+        (item,) = connection.execute(select(job_tables.items)).all()
+        (event,) = connection.execute(select(job_tables.events)).all()
+        (watch,) = connection.execute(select(watch_tables.watches)).all()
+    told = {"camera": "rtsp://cam:554/a?b=jo@x", "list": ["a@b.example", "HTTP://h/é"]}
+    assert [json.loads(column) for column in (job.payload, job.error, job.result, event.data)] == [told] * 4
+    assert json.loads(zlib.decompress(item.result)) == json.loads(item.error) == told
+    assert item.source == "rtsp://cam:554/a"
+    assert watch.source == "rtsp://jo:s3cr3t@cam/"  # opening it takes the password
+    again.close()
+    if not url:
+        assert (tmp_path / "old.sqlite").read_bytes().count(b"s3cr3t") == 1
+
+
+def _insert_old_job(connection: Connection) -> None:
+    """As the releases before wrote it: logins in addresses, wherever an address may stand."""
+    given = {"camera": "rtsp://jo:s3cr3t@cam:554/a?b=jo@x", "list": ["a@b.example", "HTTP://jo:s3cr3t@x@h/é"]}
+    body = json.dumps(given)
+    job = {"id": "j", "kind": "predict", "owner": "me", "state": "done", "created": 1.0, "ready": 1.0}
+    texts = {"payload": body, "error": body, "result": body}
+    connection.execute(insert(job_tables.jobs).values(**job, **texts))
+    item = {"source": "rtsp://jo:s3cr3t@cam:554/a", "error": body, "result": zlib.compress(body.encode())}
+    connection.execute(insert(job_tables.items).values(job="j", position=0, state="done", **item))
+    connection.execute(insert(job_tables.events).values(job="j", seq=1, type="job", data=body, time=1.0))
+    watch = {"name": "door", "owner": "me", "wish": "{}", "created": 1.0, "source": "rtsp://jo:s3cr3t@cam/"}
+    connection.execute(insert(watch_tables.watches).values(id="w", **watch))
 
 
 def test_a_newer_database_is_refused(tmp_path: Path) -> None:

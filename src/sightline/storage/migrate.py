@@ -15,7 +15,7 @@ from sightline.storage.rule_tables import rules
 from sightline.storage.tables import metadata
 from sightline.storage.watch_tables import watches
 
-HEAD: Final = "0005"
+HEAD: Final = "0006"
 """The newest file of ``migrations/versions``."""
 _FIRST: Final = "0001"
 """What releases before the first migration made."""
