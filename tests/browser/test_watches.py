@@ -162,7 +162,7 @@ def test_a_watch_is_made_with_a_model_and_changed(opened: Opening, one: Served, 
     assert after["source"] == one.camera.url()
 
 
-def test_a_rule_on_a_watch_asks_for_no_notification_that_nobody_sees(opened: Opening, one: Served) -> None:
+def test_a_rule_on_a_watch_may_notify(opened: Opening, one: Served) -> None:
     page = opened("/watches", width=390)
     page.get_by_label("Address of the camera").fill(one.camera.url())
     page.get_by_label("Name, for you").fill("gate")
@@ -170,7 +170,6 @@ def test_a_rule_on_a_watch_asks_for_no_notification_that_nobody_sees(opened: Ope
     expect(page.get_by_role("article", name="gate")).to_be_visible()
     page.goto("/rules")
     expect(page.locator("#new-cameras option[value=gate]")).to_be_attached()
-    expect(page.get_by_role("checkbox")).to_be_checked()
     page.get_by_label("Camera", exact=True).fill("gate")
     page.get_by_label("Camera", exact=True).press("Tab")
-    expect(page.get_by_role("checkbox")).not_to_be_checked()
+    expect(page.get_by_label("Notification in browsers")).to_be_checked()

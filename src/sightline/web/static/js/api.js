@@ -125,21 +125,6 @@ export async function drawnPicture(picture, { model, size, min }) {
   return response.blob();
 }
 
-const LIVE = "/api/v1/live";
-
-/** A live connection, not yet open. */
-export const openLive = () => new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${LIVE}`);
-
-/** Why a live connection was refused, which browsers do not tell: the same address says it over HTTP. */
-export async function whyNoLive() {
-  try {
-    await call(LIVE, { cache: "no-store" });
-  } catch (problem) {
-    if (problem.code !== "upgrade_required") return problem;
-  }
-  return new Problem({ detail: t("camera.blocked"), nextStep: t("camera.blocked.next"), code: "no_websocket" });
-}
-
 export const resultPath = (id) => `/api/v1/results/${encodeURIComponent(id)}`;
 export const getResult = (id, signal) => call(resultPath(id), { signal });
 export const deleteResult = (id) => call(resultPath(id), { method: "DELETE" });
@@ -154,7 +139,6 @@ export function listResults({ limit = 24, before, label, name, signal } = {}) {
   return call(`/api/v1/results?${query}`, { signal });
 }
 
-export const jobPath = (id) => `/api/v1/jobs/${encodeURIComponent(id)}`;
 export const asJson = (wish) => ({ method: "POST", body: JSON.stringify(wish), headers: { Accept: "application/json", "Content-Type": "application/json" } });
 export const pipelinePath = (name) => `/api/v1/pipelines/${encodeURIComponent(name)}`;
 export const listPipelines = (signal) => call("/api/v1/pipelines", { signal, cache: "no-store" }).then((body) => body.pipelines);
@@ -170,28 +154,6 @@ export function tryPipeline(pipeline, picture, signal) {
   form.append("image", picture, picture.name || "picture");
   form.append("pipeline", JSON.stringify(pipeline));
   return call("/api/v1/pipelines/test", { method: "POST", body: form, signal });
-}
-
-export const getJob = (id, signal) => call(jobPath(id), { signal, cache: "no-store" });
-export const retryJob = (id) => call(`${jobPath(id)}/retry`, { method: "POST" });
-/** Cancels a job that has not ended (its JSON), removes one that has (null). */
-export const endJob = (id) => call(jobPath(id), { method: "DELETE" });
-export const getJobItem = (id, index, signal) => call(`${jobPath(id)}/items/${index}`, { signal });
-
-/** One page of the jobs: {jobs, next, total}. */
-export function listJobs({ limit = 30, before, state, signal } = {}) {
-  const query = new URLSearchParams({ limit });
-  if (before) query.set("before", before);
-  if (state) query.set("state", state);
-  return call(`/api/v1/jobs?${query}`, { signal, cache: "no-store" });
-}
-
-/** What became of the pictures of a job above the index `after`: {results, next, total}. */
-export function jobResults(id, { after = -1, limit = 100, failed = false, whole = false, signal } = {}) {
-  const query = new URLSearchParams({ after, limit });
-  if (!whole) query.set("brief", "true");
-  if (failed) query.set("failed", "true");
-  return call(`${jobPath(id)}/results?${query}`, { signal, cache: "no-store" });
 }
 
 /** Submits a job; the same `key` again is the same job, so it may be sent until it was heard. */

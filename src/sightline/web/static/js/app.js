@@ -43,6 +43,15 @@ function watchConnection() {
   });
 }
 
+/** What shows rules that fire loads only where it is wanted: now, or when another page switches it on. */
+function watchAlerts() {
+  const follow = () => import("./parts/alerts.js").then((alerts) => alerts.follow(), () => undefined);
+  const look = () => localStorage.getItem("sightline.alerts") && follow();
+  addEventListener("storage", (event) => event.key === "sightline.alerts" && follow());
+  connection.addEventListener("online", look);
+  look();
+}
+
 function bindGlobalKeys() {
   const search = () => {
     const field = document.querySelector("input[type=search]");
@@ -70,5 +79,6 @@ watchConnection();
 startKeys();
 bindGlobalKeys();
 watchDrops();
+watchAlerts();
 // Boxes drawn before the palette is known would change colour, so every place waits for it; it is tiny.
 start(document.getElementById("main"), loadPalette().catch(() => undefined));

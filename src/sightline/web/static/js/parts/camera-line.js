@@ -1,6 +1,6 @@
 /** The live connection: pictures go up, answers come down, and what is lost is opened again. */
 
-import { openLive, whyNoLive } from "../api.js";
+import { openLive, whyNoLive } from "../api-live.js";
 
 const FIRST_MS = 500;
 const LAST_MS = 8000;

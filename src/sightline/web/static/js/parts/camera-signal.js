@@ -32,10 +32,14 @@ export async function askToNotify() {
   return (Notification.permission === "default" ? await Notification.requestPermission() : Notification.permission) === "granted";
 }
 
-/** @returns {boolean} whether it was shown; phones' browsers show none from a page alone */
-export function notify(title, picture) {
+/**
+ * @param {string} title
+ * @param {{body?: string, tag?: string, onclick?: () => void}} [more] one of the same tag takes the place of the last one
+ * @returns {boolean} whether it was shown; phones' browsers show none from a page alone
+ */
+export function notify(title, { body = "", tag = "sightline-camera", onclick = null } = {}) {
   try {
-    new Notification(title, { icon: picture ?? "/static/icon.svg", tag: "sightline-camera", renotify: true });
+    new Notification(title, { body, icon: "/static/icon.svg", tag, renotify: true }).onclick = onclick;
     return true;
   } catch {
     return false;

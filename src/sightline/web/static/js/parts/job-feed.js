@@ -4,7 +4,8 @@
  * silent for other reasons.
  */
 
-import { connection, getJob, jobPath } from "../api.js";
+import { getJob, jobPath } from "../api-jobs.js";
+import { eventStream } from "./event-stream.js";
 import { ENDED } from "./job-words.js";
 
 const ASK_MS = 15_000;
@@ -15,49 +16,28 @@ const ASK_MS = 15_000;
  * @param {AbortSignal} signal
  */
 export function follow(id, ears, signal) {
-  let stream = null;
-  let over = false;
-  const end = () => {
-    over = true;
-    stream?.close();
-    clearInterval(timer);
+  const over = new AbortController();
+  const end = () => over.abort();
+  const gone = () => {
+    end();
+    ears.ongone();
   };
   const heard = (job) => {
     ears.onjob(job);
     if (ENDED.has(job.state)) end();
   };
   const ask = async () => {
-    if (over) return;
+    if (over.signal.aborted) return;
     try {
       heard(await getJob(id, signal));
-      if (!over && stream?.readyState === EventSource.CLOSED) open();
+      if (stream.closed) stream.open();
     } catch (problem) {
-      if (problem.status === 410 || problem.status === 404) {
-        end();
-        ears.ongone();
-      } // a lost connection is told by the banner, and asked again
+      if (problem.status === 410 || problem.status === 404) gone(); // a lost connection is told by the banner, and asked again
     }
   };
-  const open = () => {
-    if (over || signal.aborted) return;
-    stream?.close();
-    stream = new EventSource(`${jobPath(id)}/events`);
-    const on = (name, take) => stream.addEventListener(name, (event) => !over && take(JSON.parse(event.data)));
-    on("state", heard);
-    on("progress", ears.onprogress);
-    on("items", (data) => ears.onitems(data.items));
-    on("gone", () => {
-      end();
-      ears.ongone();
-    });
-    stream.addEventListener("error", () => stream.readyState === EventSource.CLOSED && setTimeout(ask, 1500));
-  };
   const timer = setInterval(ask, ASK_MS);
-  const back = () => !over && open();
-  connection.addEventListener("online", back);
-  signal.addEventListener("abort", () => {
-    end();
-    connection.removeEventListener("online", back);
-  });
-  open();
+  over.signal.addEventListener("abort", () => clearInterval(timer));
+  signal.addEventListener("abort", end);
+  const named = { state: heard, progress: ears.onprogress, items: (data) => ears.onitems(data.items), gone };
+  const stream = eventStream(() => `${jobPath(id)}/events`, named, over.signal, () => setTimeout(ask, 1500));
 }

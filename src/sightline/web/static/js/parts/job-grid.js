@@ -3,7 +3,7 @@
  * What is not known yet is asked for by the hundred; what finishes while one looks is put in its place.
  */
 
-import { jobResults } from "../api.js";
+import { jobResults } from "../api-jobs.js";
 import { h, icon } from "../dom.js";
 import { percent, t, describe } from "../strings.js";
 

@@ -1,6 +1,6 @@
 /** What an evaluation and an import have to say, and a training run's epochs as they come. */
 
-import { jobResults } from "../api.js";
+import { jobResults } from "../api-jobs.js";
 import { h } from "../dom.js";
 import { t } from "../strings.js";
 

@@ -1,6 +1,6 @@
 /** What a job of another kind than pictures has made: figures, a model, files, a film to watch. */
 
-import { jobPath } from "../api.js";
+import { jobPath } from "../api-jobs.js";
 import { h, icon } from "../dom.js";
 import { bytes, t } from "../strings.js";
 import { evaluationReport, importReport, trainReport } from "./job-report.js";

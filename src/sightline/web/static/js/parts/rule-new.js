@@ -62,9 +62,6 @@ export function ruleForm({ add, signal }) {
     (watches) => {
       const names = new Set(watches.map((watch) => watch.name));
       cameras.append(...[...names].map((value) => h("option", { value })));
-      source.addEventListener("change", () => {
-        if (names.has(source.value.trim())) browser.checked = false; // a watch has no page to show it
-      });
     },
     () => undefined, // the field takes any name
   );

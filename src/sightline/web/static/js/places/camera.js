@@ -5,6 +5,7 @@ import { announce, h, icon } from "../dom.js";
 import { countLabels, toResult, visible } from "../filter.js";
 import { bindKeys } from "../keys.js";
 import { chosenSize, titleOf } from "../models-data.js";
+import { alertChoice } from "../parts/alert-choice.js";
 import { diagnose, doctorBox, facts } from "../parts/camera-doctor.js";
 import { Every, captureName } from "../parts/camera-every.js";
 import { Live } from "../parts/camera-live.js";
@@ -289,7 +290,7 @@ class CameraPlace {
     this.#say(wordsOf(result, shown), live);
     const fired = this.settings.rule.on && this.watcher.see(result.predictions, Date.now());
     if (fired) this.#fire(fired);
-    for (const alert of capture.alerts ?? []) if (alert.browser) this.#fire({ label: alert.what, score: alert.score });
+    for (const alert of capture.alerts ?? []) if (alert.browser) this.#fire({ label: alert.what, score: alert.score, shown: alertChoice() });
     this.rule.tell(this.watcher, Date.now());
     if (!live || fired) this.#toStrip({ ...capture, bitmap: undefined, byRule: Boolean(fired) });
   }
@@ -317,9 +318,11 @@ class CameraPlace {
     announce(words);
   }
 
-  #fire({ label, score }) {
+  /** `shown`: the notifications of this browser tell it too, so that this page need not. */
+  #fire({ label, score, shown = null }) {
     const words = t("rule.fired", { label, score: percent(score) });
-    if (this.settings.rule.sound) playSound();
+    if (this.settings.rule.sound && !shown?.sound) playSound();
+    if (shown) return;
     if (this.settings.rule.notify) notify(words);
     this.said = { words, at: performance.now() };
     announce(words);

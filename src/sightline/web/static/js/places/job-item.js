@@ -1,6 +1,6 @@
 /** One picture of a job with what was seen on it, the way to its neighbours and back to the job. */
 
-import { getJob, getJobItem } from "../api.js";
+import { getJob, getJobItem } from "../api-jobs.js";
 import { announce, h, icon } from "../dom.js";
 import { countLabels, toResult, visible } from "../filter.js";
 import { bindKeys } from "../keys.js";

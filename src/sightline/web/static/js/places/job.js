@@ -1,6 +1,6 @@
 /** One job: how far it is, its pictures as they finish, what failed and why, everything to take away. */
 
-import { endJob, getJob, jobPath, jobResults, retryJob } from "../api.js";
+import { endJob, getJob, jobPath, jobResults, retryJob } from "../api-jobs.js";
 import { announce, h, icon } from "../dom.js";
 import { follow } from "../parts/job-feed.js";
 import { JobGrid } from "../parts/job-grid.js";

@@ -1,6 +1,6 @@
 /** Jobs: what runs, what waits and what became of it; a new one from pictures, a folder or a zip. */
 
-import { listJobs } from "../api.js";
+import { listJobs } from "../api-jobs.js";
 import { h, icon } from "../dom.js";
 import { chosenSize } from "../models-data.js";
 import { choose, onPictures } from "../parts/intake.js";

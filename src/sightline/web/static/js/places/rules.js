@@ -2,6 +2,7 @@
 
 import { createRule, deleteRule, listDeliveries, listRules, retryDelivery, testRule } from "../api-rules.js";
 import { announce, h, icon } from "../dom.js";
+import { alertSwitch } from "../parts/alert-switch.js";
 import { problemBox } from "../parts/problem.js";
 import { ruleForm } from "../parts/rule-new.js";
 import { ago, duration, fullTime, percent, t } from "../strings.js";
@@ -46,6 +47,7 @@ export function open(root, { signal }) {
   };
   root.append(
     h("header", { class: "place-head" }, h("h1", { tabindex: "-1" }, t("rules.title")), h("p", { class: "soft" }, t("rules.text"))),
+    alertSwitch(signal),
     trouble,
     secret,
     rules,
