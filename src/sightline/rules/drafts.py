@@ -52,7 +52,7 @@ class CommandDraft(_Frozen):
 
 
 class PlainDraft(_Frozen):
-    """A line in the server's log, or a notification in the page."""
+    """A line in the server's log, or a notification in browsers."""
 
     kind: Literal["log", "browser"]
 

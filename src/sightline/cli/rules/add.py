@@ -25,7 +25,7 @@ from sightline.settings import Settings
 @click.option("--email", "mails", multiple=True, metavar="ADDRESS", help="Send mail (setting mail_server).")
 @click.option("--command", "commands", multiple=True, help="Run this program, without a shell.")
 @click.option("--log", is_flag=True, help="Write a line to the server's log.")
-@click.option("--browser", is_flag=True, help="Show a notification in the page.")
+@click.option("--browser", is_flag=True, help="Show a notification in browsers that want it.")
 def command(settings: Settings, file: Path | None, **given: Any) -> None:
     """Add a rule: from a TOML file or from options.
 
