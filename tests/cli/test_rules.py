@@ -38,6 +38,13 @@ def test_a_rule_from_a_file_can_be_tested_and_removed(run: Run, tmp_path: Path) 
     assert "no rule yet" in run("rules", "list", data=data).stdout
 
 
+def test_a_notification_that_is_tested_here_waits_for_a_page(run: Run, tmp_path: Path) -> None:
+    assert run("rules", "add", "--what", "dog", "--browser", data=tmp_path).exit_code == 0
+    (rule,) = json.loads(run("rules", "list", "--json", data=tmp_path).stdout)["rules"]
+    tested = run("rules", "test", rule["id"], data=tmp_path)
+    assert (tested.exit_code, "waits for an open page" in tested.stdout) == (0, True)
+
+
 def test_a_webhook_shows_its_secret_once(run: Run, tmp_path: Path) -> None:
     words = ("--what", "rider", "--hits", "3", "--webhook", "https://example.org/hook")
     added = run("rules", "add", *words, data=tmp_path)

@@ -93,7 +93,7 @@ class DeliveryBody(Body):
     attempts: int
     created: str = Field(description="ISO 8601, UTC.")
     due: str | None = Field(
-        description="When it is tried next, or until when a notification waits for a page; null: it has ended."
+        description="When it is tried next, or how long a notification waits for a page; null: it has ended."
     )
     finished: str | None
     status: int | None = Field(description="HTTP status or exit code of the last attempt.")
