@@ -25,7 +25,9 @@ Opening = Callable[..., Page]
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server with a detector of fixed boxes and a classifier of colours."""
     folder = tmp_path_factory.mktemp("pipelines")
-    tiny.install(load_settings({"data_dir": str(folder / "data")}, environment={}), folder / "bundles")
+    settings = load_settings({"data_dir": str(folder / "data")}, environment={})
+    tiny.install(settings, folder / "bundles")
+    tiny.install_zoo(settings, folder / "bundles")
     with running_server(folder / "data", folder / "log.txt", "--model", "tiny") as url:
         yield url
 
@@ -169,6 +171,35 @@ def test_a_rule_is_composed_and_replaced_by_a_classifier(opened: Opening, place:
         assert told == {"red": "walker", "green": "walker", "blue": "alone"}
     finally:
         remove(place, "dog-walkers")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_another_second_stage_may_have_many_labels(opened: Opening, place: str, width: int) -> None:
+    page = opened("/pipelines/new", width=width)
+    fill_in(page, "Riders in red")
+    page.get_by_role("button", name="Keep it").click()
+    try:
+        card = page.get_by_role("article", name="Riders in red")
+        card.get_by_text("Another second stage").click()
+        expect(card.locator(".mapping-row")).to_have_count(3)
+        expect(card.get_by_label("Find a label")).to_be_hidden()
+        card.get_by_label("Classifier", exact=True).select_option("zoo")
+        expect(card.locator(".mapping-row")).to_have_count(30)
+        expect(card.get_by_role("status")).to_have_text(re.compile("The first 30 of 120 labels"))
+        card.get_by_label("Find a label").fill("L 119")
+        expect(card.locator(".mapping-row")).to_have_count(1)
+        card.get_by_label("Verdict for animal 119").select_option("rider")
+        card.get_by_label("Find a label").fill("giraffe")
+        expect(card.get_by_role("status")).to_have_text("No label is called like that.")
+        card.get_by_label("Find a label").fill("")
+        expect(card.locator(".mapping-row").first).to_contain_text("animal 119")
+        card.get_by_role("button", name="Put it in").click()
+        expect(card).to_contain_text("zoo judges each of them")
+        told = ask(f"{place}/api/v1/pipelines/riders-in-red")["pipeline"]["second"]["verdicts"]
+        assert {label for label, verdict in told.items() if verdict == "rider"} == {"animal 119"}
+        assert len(told) == 120
+    finally:
+        remove(place, "riders-in-red")
 
 
 def test_a_copy_of_visitors_says_the_same_as_visitors(opened: Opening, place: str) -> None:

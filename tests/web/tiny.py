@@ -51,14 +51,16 @@ def detector() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
-def classifier() -> onnx.ModelProto:
-    """Logits of three classes: the mean red, green and blue."""
+def classifier(times: int = 1) -> onnx.ModelProto:
+    """Logits of three classes: the mean red, green and blue; as often as said."""
     nodes = [
         helper.make_node("GlobalAveragePool", ["image"], ["mean"]),
-        helper.make_node("Flatten", ["mean"], ["scores"]),
+        helper.make_node("Flatten", ["mean"], ["three"]),
+        _constant("times", np.array([1, times], np.int64)),
+        helper.make_node("Tile", ["three", "times"], ["scores"]),
     ]
     image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, SIDE, SIDE])
-    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 3])
+    scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 3 * times])
     graph = helper.make_graph(nodes, "colours", [image], [scores])
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
@@ -70,25 +72,31 @@ def install(settings: Settings, scratch: Path) -> None:
         ("tiny", "detect", LABELS, "ssd", detector()),
         ("colours", "classify", ("red", "green", "blue"), "logits", classifier()),
     ):
-        folder = scratch / name
-        folder.mkdir(parents=True)
-        data = model.SerializeToString()
-        (folder / "model.onnx").write_bytes(data)
-        manifest = {
-            "name": name,
-            "task": task,
-            "labels": labels,
-            "input": {"width": SIDE, "height": SIDE, "scale": 1 / 255},
-            "head": {
-                "kind": head,
-                "options": {"box_order": "xyxy", "box_unit": "pixels"} if head == "ssd" else {},
-            },
-            "thresholds": {"min_score": 0.3},
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "bytes": len(data),
-            "licence": "CC0-1.0",
-        }
-        (folder / "model.json").write_text(json.dumps(manifest))
-        (folder / "CARD.md").write_text(f"# {name}\n\nA test's model.\n")
-        registry.add(folder)
+        about = {"name": name, "task": task, "labels": labels, "head": {"kind": head, "options": {}}}
+        if head == "ssd":
+            about["head"] = {"kind": head, "options": {"box_order": "xyxy", "box_unit": "pixels"}}
+        registry.add(_bundle(scratch / name, model, about))
     registry.add(graphs.sized_bundle(scratch / "cells"))
+
+
+def install_zoo(settings: Settings, scratch: Path) -> None:
+    """Put the classifier `zoo` of 120 labels, `animal 0` to `animal 119`, there too."""
+    labels = [f"animal {number}" for number in range(120)]
+    about = {"name": "zoo", "task": "classify", "labels": labels, "head": {"kind": "logits", "options": {}}}
+    Registry(settings).add(_bundle(scratch / "zoo", classifier(40), about))
+
+
+def _bundle(folder: Path, model: onnx.ModelProto, about: dict[str, Any]) -> Path:
+    folder.mkdir(parents=True)
+    data = model.SerializeToString()
+    (folder / "model.onnx").write_bytes(data)
+    manifest = about | {
+        "input": {"width": SIDE, "height": SIDE, "scale": 1 / 255},
+        "thresholds": {"min_score": 0.3},
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "bytes": len(data),
+        "licence": "CC0-1.0",
+    }
+    (folder / "model.json").write_text(json.dumps(manifest))
+    (folder / "CARD.md").write_text(f"# {about['name']}\n\nA test's model.\n")
+    return folder

@@ -44,19 +44,16 @@ export function classifierForm(models, onchange) {
 export const labelsOf = (name) => (name ? getModel(name.split("@")[0]).then((model) => model.label_names, () => []) : Promise.resolve([]));
 
 /** Label -> verdict, a row each. Verdicts may be new words. */
-export function mappingForm(onchange, { verdicts } = {}) {
+function mappingForm(onchange) {
   const rows = h("div", { class: "mapping-rows" });
   const labels = h("datalist", { id: `mapping-${Math.random().toString(36).slice(2)}` });
   const add = h("button", { class: "button", type: "button" }, icon("plus"), t("compose.mapping.add"));
   const row = (label, verdict) => {
     const left = h("input", { class: "field", value: label, list: labels.id, autocomplete: "off", spellcheck: "false", "aria-label": t("compose.mapping.label"), data: { field: "second.verdicts" } });
-    const right = verdicts
-      ? h("select", { class: "field", "aria-label": t("compose.mapping.verdict", { label }) }, verdicts.map((name) => h("option", { value: name, selected: name === verdict }, name)))
-      : h("input", { class: "field", value: verdict, autocomplete: "off", spellcheck: "false", "aria-label": t("compose.mapping.verdict", { label }), data: { field: "second.verdicts" } });
+    const right = h("input", { class: "field", value: verdict, autocomplete: "off", spellcheck: "false", "aria-label": t("compose.mapping.verdict", { label }), data: { field: "second.verdicts" } });
     const element = h("div", { class: "mapping-row" }, left, h("span", { "aria-hidden": "true" }, "→"), right);
     const remove = h("button", { class: "button square plain", type: "button", "aria-label": t("compose.mapping.remove", { label }), onclick: () => gone(element) }, icon("close"));
-    if (!verdicts) element.append(remove);
-    else left.readOnly = true;
+    element.append(remove);
     left.addEventListener("change", () => {
       if (!right.value.trim()) right.value = slug(left.value);
       right.setAttribute("aria-label", t("compose.mapping.verdict", { label: left.value }));
@@ -75,9 +72,9 @@ export function mappingForm(onchange, { verdicts } = {}) {
     made.querySelector("input").focus();
   });
   return {
-    element: h("fieldset", { class: "mapping" }, h("legend", { class: "small" }, t("compose.mapping")), rows, labels, !verdicts && add),
+    element: h("fieldset", { class: "mapping" }, h("legend", { class: "small" }, t("compose.mapping")), rows, labels, add),
     offer: (list) => labels.replaceChildren(...list.slice(0, 2000).map((value) => h("option", { value }))),
     set: (given) => rows.replaceChildren(...Object.entries(given).map(([label, verdict]) => row(label, verdict))),
-    get: () => Object.fromEntries([...rows.children].map((one) => [...one.querySelectorAll("input, select")].map((input) => input.value.trim())).filter(([label]) => label)),
+    get: () => Object.fromEntries([...rows.children].map((one) => [...one.querySelectorAll("input")].map((input) => input.value.trim())).filter(([label]) => label)),
   };
 }

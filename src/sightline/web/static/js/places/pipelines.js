@@ -3,8 +3,9 @@
 import { deletePipeline, getPipeline, listModels, listPipelines, pipelinePath, replaceSecond } from "../api.js";
 import { announce, h, icon } from "../dom.js";
 import { chooseModel, titleOf } from "../models-data.js";
-import { labelsOf, mappingForm } from "../parts/pipeline-classifier.js";
+import { labelsOf } from "../parts/pipeline-classifier.js";
 import { choiceField, percentField } from "../parts/pipeline-fields.js";
+import { meaningsForm } from "../parts/pipeline-meanings.js";
 import { problemBox } from "../parts/problem.js";
 import { removal } from "../parts/removal.js";
 import { go } from "../router.js";
@@ -104,16 +105,16 @@ function secondStage(one, models, act, signal) {
     const told = whole.pipeline.verdicts;
     const verdicts = told.order.filter((verdict) => verdict !== told.unsure);
     const model = choiceField("model", t("compose.second.model"), known.map((each) => [each.name, titleOf(each)]));
-    const mapping = mappingForm(() => undefined, { verdicts });
+    const mapping = meaningsForm(verdicts);
     const sure = verdicts.map((verdict) => {
       const field = percentField(verdict, t("pipelines.replace.sure", { verdict: told.titles[verdict] ?? verdict }), { placeholder: "50" });
       field.set(whole.pipeline.second.sure[verdict] ?? null);
       return [verdict, field];
     });
     const fill = async () => {
-      const labels = await labelsOf(model.get());
-      const meant = (label) => verdicts.find((verdict) => verdict === label || told.folders[verdict] === label) ?? verdicts[verdicts.length - 1];
-      mapping.set(Object.fromEntries(labels.slice(0, 50).map((label) => [label, meant(label)])));
+      // As the server takes what is not chosen here.
+      const meant = (label) => (verdicts.includes(label) ? label : (verdicts.find((verdict) => told.folders[verdict] === label) ?? verdicts[verdicts.length - 1]));
+      mapping.set(await labelsOf(model.get()), meant);
     };
     model.input.addEventListener("change", fill);
     const wrong = h("div", {});
@@ -128,7 +129,7 @@ function secondStage(one, models, act, signal) {
       wrong,
     );
     const button = h("button", { class: "button main-action", type: "button", onclick: put }, icon("check"), t("pipelines.replace.put"));
-    details.append(h("div", { class: "pipe-part" }, model.element, mapping.element, h("div", { class: "pipe-row" }, sure.map(([, field]) => field.element)), h("p", { class: "small soft" }, t("pipelines.replace.text")), wrong, button));
+    details.append(h("div", { class: "pipe-part" }, model.element, mapping, h("div", { class: "pipe-row" }, sure.map(([, field]) => field.element)), h("p", { class: "small soft" }, t("pipelines.replace.text")), wrong, button));
     await fill();
   };
   details.addEventListener("toggle", () => details.open && build());
