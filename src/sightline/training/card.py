@@ -85,6 +85,7 @@ def metrics_of(reports: Sequence[Report]) -> dict[str, Any]:
     """What the manifest keeps: the figures of the first report, those of the others under ``also``."""
     tables = [
         {"data": report.dataset, "pictures": report.pictures}
+        | ({"size": report.size} if report.size else {})
         | {
             name.lower(): {"value": round(figure.value, 4)}
             | (
@@ -122,7 +123,9 @@ def _what(plan: Recipe, manifest: Manifest) -> str:
         (
             f"Task: {manifest.task}, {len(manifest.labels)} labels.",
             f"Input: {plan.input.color}, {plan.input.width} x {plan.input.height}, {plan.input.resize}"
-            + (f"; also {', '.join(map(str, plan.input.sizes))} square." if plan.input.sizes else "."),
+            + (f"; also {', '.join(map(str, plan.input.sizes))} square" if plan.input.sizes else "")
+            + "".join(f"; at {side} it looks once more at {side // 2}" for side in plan.input.half_looks)
+            + ".",
             f"Licence of the weights: {manifest.licence}.",
             f"Start: {manifest.initialisation}.",
             f"Origin: {manifest.origin or 'trained by Sightline'}.",
