@@ -15,6 +15,7 @@ from sightline.errors import BadOption, ConfigError
 from sightline.evaluation import Rules
 from sightline.registry import read_bundle
 from sightline.training.classify import ClassifyLesson, normalised
+from sightline.training.models.plain_classifier import Served
 from sightline.training.packs import labels_of, read_pack
 from sightline.training.recipe import load_recipe
 from sightline.training.recipe_classify import ClassifyRecipe, Pack
@@ -48,6 +49,7 @@ pictures = "held.npz"
 kind = "plain_classifier"
 plan = ["16p", "16"]
 mirror = true
+moved = 1
 [optimiser]
 kind = "muon"
 epochs = 20
@@ -234,6 +236,19 @@ def test_the_first_layer_whitens(place: Path, patch: int, stride: int, direction
     assert not kernels.requires_grad
     logits = lesson.model(normalised(plan, lesson.edged[:3]))
     assert logits.shape == (3, len(LABELS))
+
+
+def test_the_views_of_a_picture_are_averaged(place: Path) -> None:
+    lesson = ClassifyLesson(plan_of(place))
+    network = lesson.model.eval()
+    pixels = normalised(lesson.recipe, lesson.edged[:2, :SIDE, :SIDE])
+    edged = functional.pad(pixels, (1, 1, 1, 1), "reflect")
+    views = [(2, pixels), (1, edged[:, :, 2:, 2:]), (1, edged[:, :, :-2, :-2])]
+    with torch.no_grad():
+        wanted = sum(share * (network(view) + network(view.flip(3))) for share, view in views) / 8
+        got = Served(network, mirror=True, moved=1).logits(pixels)
+        assert torch.allclose(got, wanted, atol=1e-5)
+        assert torch.allclose(Served(network, mirror=False)(pixels), network(pixels).softmax(1))
 
 
 def test_the_loop_leaves_the_first_layer_as_it_is(place: Path) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sightline.training.models.plain_classifier import PlainClassifier
+from sightline.training.models.plain_classifier import PlainClassifier, Served
 from sightline.training.packs import Shelf, labels_of, read_packs
 from sightline.training.recipe_classify import ClassifyRecipe
 from sightline.types import Int64
@@ -63,15 +63,12 @@ class ClassifyLesson:
         """Share of the watched pictures whose first answer is right, as served."""
         if self.watched is None:
             return {}
-        model.eval()
+        answering = served(self.recipe, model.eval())
         right = 0
         pixels, label = torch.from_numpy(self.watched.pixels), torch.from_numpy(self.watched.label)
         for part, truth in zip(pixels.split(_JUDGED), label.split(_JUDGED), strict=True):
-            planes = normalised(self.recipe, part)
             with torch.no_grad():
-                logits = model(planes)
-                if self.recipe.network.mirror:
-                    logits = logits + model(planes.flip(3))
+                logits = answering.logits(normalised(self.recipe, part))
             right += int((logits.argmax(1) == truth).sum())
         return {"top1": round(right / len(label), 4)}
 
@@ -106,6 +103,11 @@ def build(recipe: ClassifyRecipe, labels: tuple[str, ...]) -> PlainClassifier:
     form = recipe.network
     model = PlainClassifier(len(labels), form.plan, patch=form.patch, stride=form.stride)
     return model.to(memory_format=torch.channels_last)
+
+
+def served(recipe: ClassifyRecipe, network: nn.Module) -> Served:
+    """The network as it answers."""
+    return Served(network, mirror=recipe.network.mirror, moved=recipe.network.moved)
 
 
 def normalised(recipe: ClassifyRecipe, pixels: Tensor) -> Tensor:

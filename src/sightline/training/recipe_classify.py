@@ -44,6 +44,9 @@ class PlainNetwork(Frozen):
     mirror: bool = Field(
         default=False, description="Served: the mean of the logits for the picture and its mirror."
     )
+    moved: int = Field(
+        default=0, ge=0, le=4, description="Served: the mean over moves by so many pixels both ways, too."
+    )
 
 
 class ClassAugment(Frozen):

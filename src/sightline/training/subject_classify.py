@@ -1,9 +1,8 @@
 """Classification as a subject: how a plain classifier is built, served and described."""
 
 from sightline.manifest import Head
-from sightline.training.classify import ClassifyLesson, build
+from sightline.training.classify import ClassifyLesson, build, served
 from sightline.training.lesson import Subject
-from sightline.training.models.plain_classifier import Served
 from sightline.training.packs import labels_of
 from sightline.training.recipe_classify import ClassifyRecipe
 
@@ -17,7 +16,7 @@ CLASSIFY: Subject[ClassifyRecipe] = Subject(
     labels=labels_of,
     network=build,
     start=lambda _: "",
-    served=lambda recipe, network: Served(network, mirror=recipe.network.mirror),
+    served=served,
     outputs=lambda _: ("scores",),
     head=lambda _: Head(kind="softmax", options={"outputs": {"scores": "scores"}}),
     loss=_loss,

@@ -77,14 +77,29 @@ class Layer(nn.Module):
 
 
 class Served(nn.Module):
-    """What is served: probabilities; with ``mirror`` of the mean logits of the picture and its mirror."""
+    """What is served: probabilities of the mean logits of several views of a picture.
 
-    def __init__(self, network: nn.Module, *, mirror: bool) -> None:
+    ``mirror``: of the picture and its mirror. ``moved``: of the picture (half of the say) and of the picture
+    moved by so many pixels up and left, and down and right, edges reflected (arXiv 2404.00498, section 3.5).
+    """
+
+    def __init__(self, network: nn.Module, *, mirror: bool, moved: int = 0) -> None:
         super().__init__()
-        self.network, self.mirror = network, mirror
+        self.network, self.mirror, self.moved = network, mirror, moved
 
     def forward(self, pixels: Tensor) -> Tensor:
+        return self.logits(pixels).softmax(1)
+
+    def logits(self, pixels: Tensor) -> Tensor:
+        """(n, 3, h, w) -> (n, classes), before the softmax."""
+        said = self._said(pixels)
+        if self.moved:
+            room = 2 * self.moved
+            edged = functional.pad(pixels, (self.moved,) * 4, "reflect")
+            moved = self._said(edged[:, :, room:, room:]) + self._said(edged[:, :, :-room, :-room])
+            said = said / 2 + moved / 4
+        return said
+
+    def _said(self, pixels: Tensor) -> Tensor:
         logits: Tensor = self.network(pixels)
-        if self.mirror:
-            logits = (logits + self.network(pixels.flip(3))) / 2
-        return logits.softmax(1)
+        return (logits + self.network(pixels.flip(3))) / 2 if self.mirror else logits
