@@ -214,9 +214,35 @@ def test_the_server_answers_over_https_under_each_name(tmp_path: Path, cat: byte
             assert seen is not None
             assert hashlib.sha256(seen).hexdigest() == shown[0].replace(":", "").lower()
             assert shaken.version() in {"TLSv1.2", "TLSv1.3"}
-        with pytest.raises(httpx.TransportError):
-            httpx.get(f"http://127.0.0.1:{server.port}/", timeout=5)
         assert server.stop() == 0
+
+
+def test_plain_http_is_told_of_https_and_browsers_are_led_there(tmp_path: Path) -> None:
+    with serving(tmp_path) as (server, trusting), httpx.Client(timeout=30, verify=trusting) as client:
+        plain = f"http://localhost:{server.port}"
+        page = client.get(f"{plain}/history?q=cat", headers={"accept": "text/html,*/*"})
+        assert page.status_code == 307
+        assert page.headers["location"] == f"https://localhost:{server.port}/history?q=cat"
+        root = client.get(f"{plain}/", headers={"accept": "text/html"}, follow_redirects=True)
+        assert (root.status_code, root.url.scheme) == (200, "https")
+        for refused in (
+            client.get(f"{plain}/api/v1/models"),  # a program that follows would send its key in the clear
+            client.post(f"{plain}/api/v1/predict", content=b"x" * 300_000),
+            client.put(f"{plain}/api/v1/models/default", headers={"accept": "application/json"}),
+        ):
+            assert (refused.status_code, refused.json()["code"]) == (400, "bad_request")
+            assert "speaks https" in refused.json()["detail"]
+            assert refused.headers["connection"] == "close"
+        for odd in (
+            b"GET /x\r\n\r\n",
+            b"GET /\r\nHost: a b\r\n",
+            b"\x00" * 100,
+            b"DELETE / HTTP/1.1\r\n\r\n",
+        ):
+            with socket.create_connection(("127.0.0.1", server.port), 30) as raw:
+                raw.sendall(odd)
+                assert raw.recv(100).startswith(b"HTTP/1.1 400 ") or odd[:3] != b"GET"
+        assert client.get(f"https://localhost:{server.port}/health/live").status_code == 200
 
 
 def test_cookies_are_secure_and_the_key_is_asked_for(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from sightline.errors import ConfigError
 from sightline.private import private_folder
 from sightline.settings import Settings
 from sightline.web.addresses import Address, as_address, is_wildcard, lan_addresses
+from sightline.web.plain import PlainAware
 
 VALID: Final = dt.timedelta(days=397)
 """Apple's devices refuse certificates that are valid for longer than 398 days."""
@@ -168,7 +169,7 @@ def _signed(key: ec.EllipticCurvePrivateKey, names: list[str], addresses: list[A
 
 
 def _context(certificate: Path, key: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context = PlainAware(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.set_alpn_protocols(["http/1.1"])
