@@ -171,7 +171,7 @@ def test_a_watch_is_told_of_in_every_page_and_notified_once(browsing: Opening, d
 
 def test_a_line_leads_to_what_was_seen(browsing: Opening, door: Served) -> None:
     tabs = browsing()
-    page = tabs.open("/rules")
+    page = tabs.open("/watches")
     switch_on(page)
     page.goto("/models")
     door.rule(sources=["gate"])

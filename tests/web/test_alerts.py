@@ -19,7 +19,10 @@ from sightline.settings import Settings, load_settings
 from sightline.storage.database import Database
 from sightline.storage.rule_kept import Notice
 from sightline.web.alert_events import AlertFeed, Board
-from sightline.web.event_stream import STREAMS_MAX
+from sightline.web.event_stream import STREAMS_MAX, EventStream
+from sightline.web.guards import HostList
+from sightline.web.keys import Keyring
+from sightline.web.services import Services
 
 ALERTS, RULES, DELIVERIES = "/api/v1/alerts/events", "/api/v1/rules", "/api/v1/deliveries"
 NOTIFY = {"what": "person", "actions": [{"kind": "browser"}], "quiet_s": 0}
@@ -222,3 +225,32 @@ def test_what_could_not_be_written_down_is_written_later(
 
     asyncio.run(listen())
     assert desk.deliveries()[0].answer == "handed to an open page"
+
+
+def test_a_stream_whose_database_goes_away_ends_and_leaves_its_place(desk: CountingDesk) -> None:
+    """Who comes back is refused in words until the database is there again."""
+    settings = Settings()
+    services = Services(settings, Keyring(""), HostList(settings))
+    sent: list[Json] = []
+
+    async def listen() -> None:
+        feed = AlertFeed(Board(lambda: desk), None)
+        first, _ = await feed.more()
+        desk.away = True
+
+        async def send(message: Any) -> None:
+            assert services.streams["alerts"] == 1
+            sent.append(message)
+
+        never = asyncio.Event()
+
+        async def receive() -> Any:
+            await never.wait()
+
+        desk.test(desk.add(NOTIFY).id)
+        await EventStream(services, feed, first)({"type": "http"}, receive, send)
+
+    asyncio.run(listen())
+    assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
+    assert b"event: alert" in sent[-2]["body"]
+    assert services.streams["alerts"] == 0

@@ -339,7 +339,7 @@ const TEXT = {
   "rule.words": "When {label} scores {score} or more in {hits} of the last {of} captures. Then quiet for {quiet} min.",
   "rule.now": "{count} of the last {of}",
   "rule.quiet.until": "Quiet until {time}",
-  "rule.others": "Rules that send webhooks and e-mail",
+  "rule.others": "Rules that send webhooks, e-mail and notifications",
   "rule.fired": "{label} was seen ({score})",
 
   "doctor.again": "Try again",

@@ -2,6 +2,7 @@
 
 import { beginWatch, changeWatch, endWatch, listWatches } from "../api-rules.js";
 import { announce, h, icon } from "../dom.js";
+import { alertSwitch } from "../parts/alert-switch.js";
 import { problemBox } from "../parts/problem.js";
 import { watchForm } from "../parts/watch-form.js";
 import { ago, describe, fullTime, t } from "../strings.js";
@@ -50,7 +51,7 @@ export function open(root, { signal }) {
     place.querySelector("h2").focus();
   };
   show();
-  root.append(h("header", { class: "place-head" }, h("h1", { tabindex: "-1" }, t("watches.title")), h("p", { class: "soft" }, t("watches.text"))), trouble, list, place);
+  root.append(h("header", { class: "place-head" }, h("h1", { tabindex: "-1" }, t("watches.title")), h("p", { class: "soft" }, t("watches.text"))), trouble, list, place, alertSwitch(signal));
   load();
   const timer = setInterval(() => document.visibilityState === "visible" && load(), LOOK_AGAIN_MS);
   signal.addEventListener("abort", () => clearInterval(timer));
