@@ -217,6 +217,15 @@ def test_the_server_answers_over_https_under_each_name(tmp_path: Path, cat: byte
         assert server.stop() == 0
 
 
+def test_a_client_that_stays_connected_does_not_keep_the_server(tmp_path: Path) -> None:
+    with serving(tmp_path) as (server, trusting):
+        raw = socket.create_connection(("127.0.0.1", server.port))
+        with trusting.wrap_socket(raw, server_hostname="localhost") as idle:
+            idle.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert idle.recv(100).startswith(b"HTTP/1.1 200 ")
+            assert server.stop(timeout=20) == 0  # it took asyncio's 30 s for a farewell that nobody reads
+
+
 def test_plain_http_is_told_of_https_and_browsers_are_led_there(tmp_path: Path) -> None:
     with serving(tmp_path) as (server, trusting), httpx.Client(timeout=30, verify=trusting) as client:
         plain = f"http://localhost:{server.port}"

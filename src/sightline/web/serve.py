@@ -21,6 +21,7 @@ from sightline.web.door import Door
 from sightline.web.greeting import greeting
 from sightline.web.journal import Journal, JournalHandler
 from sightline.web.lives import MESSAGE_MB
+from sightline.web.loop import EventLoop
 from sightline.web.protocol import PatientSocket, protocol_of
 from sightline.web.services import Services
 from sightline.web.tls import identity
@@ -58,7 +59,7 @@ def serve(settings: Settings, draw: Callable[[str], str] | None = None) -> None:
         config = uvicorn.Config(
             app,
             http=protocol_of(settings.receive_s, Door(services)),
-            loop="asyncio",  # uvloop is a little faster, but under overload it starves new connections
+            loop=f"{EventLoop.__module__}:{EventLoop.__name__}",  # not uvloop, see there
             ws=PatientSocket,
             ws_max_size=int(min(settings.upload_max_mb, MESSAGE_MB) * 1024 * 1024),
             ws_per_message_deflate=False,  # a picture is compressed already, and a bomb could hide in it
