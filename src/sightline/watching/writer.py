@@ -48,6 +48,7 @@ class Film:
         need_video()
         cv2: Any = importlib.import_module("cv2")
         self._cv2, self.size = cv2, size
+        cv2.setNumThreads(1)  # frames are small, and others look at pictures meanwhile
         # OpenCV prints on standard error that the container knows no tag; it writes the right codec.
         level = cv2.utils.logging.getLogLevel()
         cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
