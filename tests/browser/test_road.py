@@ -178,6 +178,25 @@ def test_several_pictures_make_a_list(page: Page, samples: Path, tmp_path: Path)
     expect(page).to_have_url(first)
 
 
+def test_a_key_between_two_places_is_meant_for_the_one_that_comes(page: Page, samples: Path) -> None:
+    look_at(page, samples / "coffee.jpg")
+    page.get_by_role("link", name="Look", exact=True).click()
+    look_at(page, samples / "cat.jpg")
+    first = page.url
+    page.evaluate("""() => {
+        const push = history.pushState;
+        history.pushState = (...words) => {
+            history.pushState = push;
+            push.apply(history, words);
+            const key = new KeyboardEvent("keydown", { key: "ArrowLeft", bubbles: true, cancelable: true });
+            queueMicrotask(() => document.body.dispatchEvent(key)); // the old place is left by then
+        };
+    }""")
+    with page.expect_event("framenavigated", lambda frame: frame.url != first):
+        page.keyboard.press("ArrowRight")
+    expect(page).to_have_url(first)
+
+
 def test_opening_one_of_many_does_not_cost_the_others(page: Page, samples: Path) -> None:
     names = ("horses.jpg", "cat.jpg", "buses.jpg", "coffee.jpg", "astronaut.jpg")
     choose(page, *(samples / name for name in names))

@@ -23,18 +23,36 @@ const typing = (target) =>
 
 const ownsArrows = (target) => target.matches?.("input[type=range], input[type=radio], select");
 
+let held = null;
+
+/** From now until `releaseKeys`, keys that nobody obeys wait: no place stands that could. */
+export function holdKeys() {
+  held ??= [];
+}
+
+/** A place stands: what was pressed meanwhile is meant for it. */
+export function releaseKeys() {
+  const waiting = held ?? [];
+  held = null;
+  waiting.forEach(obey);
+}
+
+/** @returns {boolean} whether somebody obeyed */
+function obey(event) {
+  const binding = bindings.findLast(({ keys }) => Object.hasOwn(keys, event.key));
+  if (!binding) return false;
+  event.preventDefault();
+  binding.keys[event.key](event);
+  return true;
+}
+
 /** Listens on the document; call once. */
 export function startKeys() {
   document.addEventListener("keydown", (event) => {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
     if (event.key.startsWith("Arrow") && ownsArrows(event.target)) return;
     if (event.key.length === 1 && !singleOn() && event.key !== "?") return;
-    for (const { keys } of [...bindings].reverse()) {
-      if (!Object.hasOwn(keys, event.key)) continue;
-      event.preventDefault();
-      keys[event.key](event);
-      return;
-    }
+    if (!obey(event)) held?.push(event);
   });
 }
 

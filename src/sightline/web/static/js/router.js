@@ -1,6 +1,7 @@
 /** Addresses to places, without reloading. A place is a module with `open(root, context)`. */
 
 import { style } from "./dom.js";
+import { holdKeys, releaseKeys } from "./keys.js";
 import { problemBox } from "./parts/problem.js";
 import { t } from "./strings.js";
 
@@ -93,6 +94,7 @@ function unreachable(root) {
 async function show({ focus, handoff = null }) {
   const mine = ++turn;
   const place = PLACES.find((candidate) => candidate.pattern.test(location.pathname)) ?? LOST;
+  holdKeys();
   leave?.(); // its keys must not act for the place that comes
   leave = null;
   let module;
@@ -102,6 +104,7 @@ async function show({ focus, handoff = null }) {
     module = { open: unreachable };
   }
   if (mine !== turn) return;
+  queueMicrotask(releaseKeys); // once it stands
   const controller = new AbortController();
   leave = () => controller.abort();
   const root = document.createElement("div");
