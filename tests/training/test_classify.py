@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 from torch.nn import functional
 
 from sightline.errors import BadOption, ConfigError
 from sightline.evaluation import Rules
 from sightline.registry import read_bundle
 from sightline.training.classify import ClassifyLesson, normalised
-from sightline.training.models.plain_classifier import Served
+from sightline.training.halving import rounded
+from sightline.training.models.plain_classifier import Served, folded
 from sightline.training.packs import labels_of, read_pack
 from sightline.training.recipe import load_recipe
 from sightline.training.recipe_classify import ClassifyRecipe, Pack
@@ -236,6 +238,21 @@ def test_the_first_layer_whitens(place: Path, patch: int, stride: int, direction
     assert not kernels.requires_grad
     logits = lesson.model(normalised(plan, lesson.edged[:3]))
     assert logits.shape == (3, len(LABELS))
+
+
+def test_a_network_without_its_norms_computes_the_same(place: Path) -> None:
+    lesson = ClassifyLesson(plan_of(place))
+    batches = list(lesson.batches(0))
+    for batch in batches:
+        lesson.model.train()(batch.pixels)  # the norms have seen something
+    network = lesson.model.eval()
+    plain = folded(network)
+    assert not any(isinstance(part, nn.BatchNorm2d) for part in plain.modules())
+    assert any(isinstance(part, nn.BatchNorm2d) for part in network.modules())
+    with torch.no_grad():
+        assert torch.allclose(plain(batches[0].pixels), network(batches[0].pixels), atol=1e-5)
+        halves = rounded(plain)(batches[0].pixels)
+        assert torch.allclose(halves, network(batches[0].pixels), atol=1e-2)
 
 
 def test_the_views_of_a_picture_are_averaged(place: Path) -> None:

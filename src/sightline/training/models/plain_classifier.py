@@ -6,6 +6,8 @@ the maximum over the picture at the end. Where patches of 2x2 at stride 1 (as th
 4x4 at stride 2 leave a quarter of the pixels to the layers behind.
 """
 
+import copy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -66,14 +68,33 @@ class Layer(nn.Module):
         super().__init__()
         self.conv = QuickConv(inner, outer)
         self.pool = pool
-        self.norm = nn.BatchNorm2d(outer)
-        self.norm.weight.requires_grad_(
-            requires_grad=False
-        )  # the next layer's weights have a size of their own
+        norm = nn.BatchNorm2d(outer)
+        norm.weight.requires_grad_(requires_grad=False)  # the next layer's weights have a size of their own
+        self.norm: nn.Module = norm
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
         return functional.silu(self.norm(functional.max_pool2d(x, 2) if self.pool else x))
+
+
+@torch.no_grad()
+def folded(network: nn.Module) -> nn.Module:
+    """A copy without batch norms, which computes the same in evaluation mode.
+
+    Their scales go into the kernels before them, their shifts become biases: a maximum over pixels commutes
+    with both, because scales are positive.
+    """
+    copied = copy.deepcopy(network).eval()
+    for layer in (part for part in copied.modules() if isinstance(part, Layer)):
+        norm, conv = layer.norm, layer.conv
+        assert isinstance(norm, nn.BatchNorm2d)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        conv.weight.mul_(scale[:, None, None, None])
+        conv.bias = nn.Parameter(norm.bias - norm.running_mean * scale)
+        layer.norm = nn.Identity()
+    return copied
 
 
 class Served(nn.Module):
