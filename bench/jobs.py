@@ -87,22 +87,18 @@ def workers_of(settings: Settings, count: int) -> Iterator[int]:
 
 def predict(album: Path, settings: Settings) -> float:
     """Pictures a second of the command line between its first and its last answer."""
-    words = [
-        sys.executable,
-        "-m",
-        "sightline",
-        "predict",
-        "--json",
-        "--data-dir",
-        settings.data_dir,
-        str(album),
-    ]
+    return answers_per_s(["predict", "--json"], album, settings)
+
+
+def answers_per_s(command: list[str], source: Path, settings: Settings) -> float:
+    """JSON answers a second of a command about ``source`` between its first and its last one."""
+    words = [sys.executable, "-m", "sightline", *command, "--data-dir", settings.data_dir, str(source)]
     words += ["--model", settings.model] if settings.model else []
     with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         times = [time.monotonic() for line in process.stdout if b'"predictions"' in line]
     if process.returncode:
-        raise SystemExit(f"predict ended with {process.returncode}.")
+        raise SystemExit(f"{command[0]} ended with {process.returncode}.")
     return (len(times) - 1) / (times[-1] - times[0])
 
 

@@ -14,8 +14,6 @@ that at which its answer was here.
 import argparse
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -25,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from bench.contenders import Server, sightline
-from bench.jobs import predict, workers_of
+from bench.jobs import answers_per_s, predict, workers_of
 from PIL import Image
 from tests.web.talking import Talk
 
@@ -78,7 +76,7 @@ def _ways(
 ) -> dict[str, Callable[[], Found]]:
     return {
         "`predict` on the frames": lambda: {"rate": predict(album, settings)},
-        "`watch --every-frame`": lambda: {"rate": _watch(film, settings)},
+        "`watch --every-frame`": lambda: {"rate": answers_per_s(["watch", "--every-frame"], film, settings)},
         "job, with its film": lambda: {"rate": _job(film, ledger, side=720)},
         "job, no film": lambda: {"rate": _job(film, ledger, side=0)},
         "live, one after another": lambda: _in_turn(server.port, frames),
@@ -124,17 +122,6 @@ def _window(path: Path, step: int) -> np.ndarray:
     scaled = Image.open(path).convert("RGB").resize((SIZE[0] + room, SIZE[1]), Image.Resampling.BILINEAR)
     left = room * step // _SHOWN
     return np.asarray(scaled.crop((left, 0, left + SIZE[0], SIZE[1])))
-
-
-def _watch(film: Path, settings: Settings) -> float:
-    words = [sys.executable, "-m", "sightline", "watch", "--every-frame"]
-    words += ["--data-dir", settings.data_dir, "--model", settings.model, str(film)]
-    with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        times = [time.monotonic() for line in process.stdout if b'"predictions"' in line]
-    if process.returncode:
-        raise SystemExit(f"watch ended with {process.returncode}.")
-    return (len(times) - 1) / (times[-1] - times[0])
 
 
 def _job(film: Path, ledger: Ledger, *, side: int) -> float:

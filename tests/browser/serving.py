@@ -13,6 +13,7 @@ from typing import Final
 
 from playwright.sync_api import Browser, Playwright, sync_playwright
 from tests.serving.test_pipelines import DOOR
+from tests.watching.cameras import Camera
 from tests.web import tiny
 
 from sightline.registry import Registry
@@ -51,6 +52,16 @@ def running_server(data: Path, log: Path, *options: str) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(40)
+
+
+@contextmanager
+def camera_server(models: Path, folder: Path) -> Iterator[tuple[str, Camera]]:
+    """A server over a copy of this data folder, and the one camera on the loopback that it may look at."""
+    data = Path(shutil.copytree(models, folder / "data"))
+    with Camera() as camera:
+        allow = f"fetch_allow=127.0.0.1:{camera.port}"
+        with running_server(data, folder / "log.txt", "--model", "colour", "--set", allow) as url:
+            yield url, camera
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:

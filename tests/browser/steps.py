@@ -63,3 +63,10 @@ def ask(url: str) -> Any:
     """The JSON at an address, asked without the browser."""
     with urllib.request.urlopen(url, timeout=30) as answer:
         return json.load(answer)
+
+
+def remove_all(url: str, kind: str) -> None:
+    """Delete all `watches`, or all of another such kind, of the server at this address."""
+    for one in ask(f"{url}/api/v1/{kind}")[kind]:
+        gone = urllib.request.Request(f"{url}/api/v1/{kind}/{one['id']}", method="DELETE")
+        urllib.request.urlopen(gone, timeout=30).close()

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from tests.browser.fake_camera import film, with_camera
-from tests.browser.serving import running_chromium, running_server
-from tests.browser.steps import ask
+from tests.browser.serving import camera_server, running_chromium, running_server
+from tests.browser.steps import ask, remove_all
 from tests.browser.watch import Watch
 from tests.watching.cameras import Camera
 from tests.watching.conftest import colour_data
@@ -57,9 +57,7 @@ class Served:
     def clear(self) -> None:
         """Nothing is watched, and no rule waits."""
         for kind in ("watches", "rules"):
-            for one in ask(f"{self.url}/api/v1/{kind}")[kind]:
-                path = f"{self.url}/api/v1/{kind}/{one['id']}"
-                urllib.request.urlopen(urllib.request.Request(path, method="DELETE"), timeout=30).close()
+            remove_all(self.url, kind)
 
 
 @dataclass
@@ -81,12 +79,8 @@ Opening = Callable[..., Tabs]
 
 @pytest.fixture(scope="module")
 def served(colour_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("alerts")
-    data = Path(shutil.copytree(colour_data, folder / "data"))
-    with Camera() as camera:
-        allow = f"fetch_allow=127.0.0.1:{camera.port}"
-        with running_server(data, folder / "log.txt", "--model", "colour", "--set", allow) as url:
-            yield Served(url, camera)
+    with camera_server(colour_data, tmp_path_factory.mktemp("alerts")) as (url, camera):
+        yield Served(url, camera)
 
 
 @pytest.fixture

@@ -1,8 +1,6 @@
 """The place of watches, over a camera on the loopback."""
 
 import re
-import shutil
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +8,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from tests.browser.serving import door_data, running_server
-from tests.browser.steps import ask
+from tests.browser.serving import camera_server, door_data, running_server
+from tests.browser.steps import ask, remove_all
 from tests.browser.watch import Watch
 from tests.watching.cameras import Camera
 from tests.watching.conftest import colour_data
@@ -37,21 +35,15 @@ Opening = Callable[..., Page]
 
 @pytest.fixture(scope="module")
 def served(colour_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    folder = tmp_path_factory.mktemp("watches")
-    data = Path(shutil.copytree(colour_data, folder / "data"))
-    with Camera() as camera:
-        allow = f"fetch_allow=127.0.0.1:{camera.port}"
-        with running_server(data, folder / "log.txt", "--model", "colour", "--set", allow) as url:
-            yield Served(url, camera)
+    with camera_server(colour_data, tmp_path_factory.mktemp("watches")) as (url, camera):
+        yield Served(url, camera)
 
 
 @pytest.fixture
 def one(served: Served) -> Iterator[Served]:
     """The server, which watches nothing after the test."""
     yield served
-    for watch in served.watches():
-        path = f"{served.url}/api/v1/watches/{watch['id']}"
-        urllib.request.urlopen(urllib.request.Request(path, method="DELETE"), timeout=30).close()
+    remove_all(served.url, "watches")
 
 
 @pytest.fixture

@@ -67,15 +67,20 @@ def _differences(database: Database) -> list[object]:
     return [one for one in found if not (isinstance(one, list) and one[0][0] == "modify_comment")]
 
 
+def _from_nothing(connection: Connection) -> None:
+    """All tables made by the migrations alone, up to the newest that there is."""
+    metadata.drop_all(connection)
+    connection.execute(text("DROP TABLE alembic_version"))
+    migrate._stamp(connection, "base")
+    connection.execute(text("DELETE FROM alembic_version"))
+    migrate._upgrade(connection)
+
+
 def test_the_migrations_end_in_the_tables_that_a_new_database_gets(url: str, tmp_path: Path) -> None:
     new = Database(url, tmp_path / "new.sqlite")
     assert _differences(new) == []
     with new.engine.begin() as connection:
-        metadata.drop_all(connection)
-        connection.execute(text("DROP TABLE alembic_version"))
-        migrate._stamp(connection, "base")
-        connection.execute(text("DELETE FROM alembic_version"))
-        migrate._upgrade(connection)
+        _from_nothing(connection)
     assert _differences(new) == []
     new.close()
 
@@ -105,11 +110,7 @@ def test_old_jobs_forget_the_passwords_of_their_addresses(
     with monkeypatch.context() as patch:
         patch.setattr(migrate, "HEAD", "0005")
         with database.engine.begin() as connection:
-            metadata.drop_all(connection)
-            connection.execute(text("DROP TABLE alembic_version"))
-            migrate._stamp(connection, "base")
-            connection.execute(text("DELETE FROM alembic_version"))
-            migrate._upgrade(connection)
+            _from_nothing(connection)
             _insert_old_job(connection)
     database.close()
     again = Database(url, tmp_path / "old.sqlite")

@@ -9,15 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from sightline.errors import ConfigError
+from sightline.jobs.version import VERSION, check_version
 from sightline.types import Ask
 
 PREDICT: Final = "predict"
 """The kind of such a job."""
 LIST_TYPE: Final = "application/json"
 """Media type of a list's blob."""
-VERSION: Final = 1
-"""Of the payload: a worker that is older than its server says so instead of guessing."""
 _LISTED: Final = 2
 """Of several sources, those that a job is called by."""
 
@@ -83,11 +81,7 @@ class PredictOrder:
         Raises:
             ConfigError: It was written by another version.
         """
-        if payload.get("version") != VERSION:
-            raise ConfigError(
-                f"The job's payload has version {payload.get('version')!r}, this worker reads {VERSION}.",
-                next_step="Run the same version of Sightline on server and workers, then try the job again.",
-            )
+        check_version(payload)
         ask, inputs = payload["ask"], payload["inputs"]
         labels = frozenset(ask["labels"]) if ask["labels"] is not None else None
         return cls(

@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal
 
-from sightline.errors import ConfigError
+from sightline.jobs.version import VERSION, check_version
 
 EVALUATE: Final = "evaluate"
 IMPORT: Final = "import"
 TRAIN: Final = "train"
 LIMITS_S: Final[Mapping[str, float]] = {EVALUATE: 6 * 3600.0, IMPORT: 1800.0, TRAIN: 0.0}
 """Seconds that one attempt may take; 0: no limit. These jobs are not cut into parts."""
-VERSION: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +90,9 @@ def read(kind: type[Any], payload: Mapping[str, Any]) -> Any:
     Raises:
         ConfigError: It was written by another version.
     """
+    check_version(payload)
     fields = dict(payload)
-    if fields.pop("version", None) != VERSION:
-        raise ConfigError(
-            f"The job's payload has version {payload.get('version')!r}, this worker reads {VERSION}.",
-            next_step="Run the same version of Sightline on server and workers, then try the job again.",
-        )
+    del fields["version"]
     for name in ("data", "model"):
         if isinstance(fields.get(name), Mapping):
             fields[name] = Place(**fields[name])

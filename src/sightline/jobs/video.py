@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from sightline.errors import BadOption, ConfigError
+from sightline.errors import BadOption
+from sightline.jobs.version import VERSION, check_version
 from sightline.types import Ask
 
 VIDEO: Final = "video"
 """The kind of such a job."""
-VERSION: Final = 1
 LIMIT_S: Final = 6 * 3600.0
 """Seconds that one attempt may take: a video is not cut into parts, as objects go on from frame to frame."""
 SUFFIXES: Final = frozenset(
@@ -67,11 +67,7 @@ class VideoOrder:
         Raises:
             ConfigError: It was written by another version.
         """
-        if payload.get("version") != VERSION:
-            raise ConfigError(
-                f"The job's payload has version {payload.get('version')!r}, this worker reads {VERSION}.",
-                next_step="Run the same version of Sightline on server and workers, then try the job again.",
-            )
+        check_version(payload)
         ask, video = payload["ask"], payload["video"]
         labels = frozenset(ask["labels"]) if ask["labels"] is not None else None
         return cls(
