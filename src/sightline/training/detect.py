@@ -19,6 +19,7 @@ from sightline.registry.labels import COCO
 from sightline.training.grid_loss import Grid, Truth, label_loss, matches, teacher_loss
 from sightline.training.mask_loss import mask_loss, neighbours
 from sightline.training.models.nano_detector import (
+    BINS,
     Answer,
     NanoDetector,
     boxes,
@@ -43,6 +44,8 @@ from sightline.types import Int64
 LOWEST_SCORE = 0.01
 _MEASURED = 24
 """Batches on which norms are measured before training."""
+_SILENT = -30.0
+"""The logit of a score that is none."""
 _BEFORE_ALL = 1 << 30
 """The epoch whose pictures are only measured."""
 
@@ -104,7 +107,7 @@ class DetectLesson:
         found, xyxy = matches(answer, batch.truths, grid)
         parts: dict[str, Tensor] = {}
         if answer.logits.requires_grad:  # else only the masks learn
-            taught = self._taught(seen)
+            taught = self._taught(seen, batch.truths)
             scores = None if taught is None else taught.logits.sigmoid()
             parts = label_loss(answer, batch.truths, grid, found, xyxy, scores)
             parts = {name: value * weights.labels for name, value in parts.items()}
@@ -117,12 +120,21 @@ class DetectLesson:
         return parts
 
     @torch.no_grad()
-    def _taught(self, seen: Tensor) -> Answer | None:
-        """What the teacher says, if it is asked about canvases of this size."""
+    def _taught(self, seen: Tensor, truths: Sequence[Truth]) -> Answer | None:
+        """What the teacher says, if it is asked about canvases of this size; zeros where nobody listens."""
         if not self.recipe.loss.teacher or seen.shape[-1] > self.recipe.network.teacher_size:
             return None
-        answer: Answer = self.teacher(seen)
-        return answer
+        heard = torch.tensor([truth.teacher or not truth.complete for truth in truths])
+        if heard.all():
+            answer: Answer = self.teacher(seen)
+            return answer
+        silent = len(truths), len(self.grids[seen.shape[-1]].strides)
+        logits = torch.full((*silent, len(self.labels)), _SILENT)
+        spread = torch.zeros(*silent, 4, BINS)
+        if heard.any():
+            said: Answer = self.teacher(seen[heard].contiguous(memory_format=torch.channels_last))
+            logits[heard], spread[heard] = said.logits, said.spread
+        return Answer(logits, spread)
 
     def judge(self, model: nn.Module) -> dict[str, float]:
         """COCO average precision on the watched pictures, by the reference implementation."""
