@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -147,18 +148,49 @@ def test_copied_names_cannot_leave_their_quotes(page: Page) -> None:
     assert json.loads(json.dumps(safe)) == safe
 
 
-def test_every_string_is_used_and_every_used_string_exists(root: Path) -> None:
-    folder = root / "src" / "sightline" / "web" / "static" / "js"
-    text = (folder / "strings.js").read_text("utf-8")
-    defined = set(re.findall(r'^  "([a-z][a-z0-9_.]*)":', text, re.MULTILINE))
-    code = "\n".join(path.read_text("utf-8") for path in folder.rglob("*.js"))
-    used = set(
-        re.findall(r'"([a-z0-9_]+(?:\.[a-z0-9_]+)*)"', code.replace(text[: text.index("const LOCALE")], ""))
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A module of the page: what it says in quotes, and which tables of words it brings along."""
+
+    quoted: frozenset[str]
+    called: frozenset[str]
+    """Keys that it hands to `t` as they stand."""
+    begun: tuple[str, ...]
+    """Beginnings of keys that are made while it runs: t(`jobs.state.${state}`)."""
+    ended: tuple[str, ...]
+    """Their ends: t(`${key}.note`)."""
+    brings: frozenset[str]
+
+    def says(self, key: str) -> bool:
+        return key in self.quoted or key.startswith(self.begun)
+
+
+def script(path: Path) -> Script:
+    code = path.read_text("utf-8")
+    return Script(
+        frozenset(re.findall(r'"([a-z0-9_]+(?:\.[a-z0-9_]+)*)"', code)),
+        frozenset(re.findall(r'\bt\("([^"]+)"', code)),
+        tuple(re.findall(r"`([a-z0-9_.]+\.)\$\{", code)),
+        tuple(re.findall(r"`\$\{\w+\}(\.[a-z0-9_.]+)`", code)),
+        frozenset(re.findall(r'^import "[./]*/words/([a-z]+)\.js";$', code, re.MULTILINE)),
     )
+
+
+def test_every_word_is_said_and_who_says_it_brings_it_along(root: Path) -> None:
+    folder = root / "src" / "sightline" / "web" / "static" / "js"
+    tables = {
+        path.stem: set(re.findall(r'^  "([a-z][a-z0-9_.]*)":', path.read_text("utf-8"), re.MULTILINE))
+        for path in (folder / "words").glob("*.js")
+    }
+    keys = [key for table in tables.values() for key in table]
+    assert len(keys) == len(set(keys)), "a key is in two tables"
+    scripts = {path: script(path) for path in folder.rglob("*.js") if path.parent.name != "words"}
     begun = ("place.", "model.", "where.", "time.", "result.unsure", "result.unknown")
-    begun += tuple(re.findall(r"`([a-z0-9_.]+\.)\$\{", code))  # t(`jobs.state.${state}`)
-    ended = tuple(re.findall(r"`\$\{\w+\}(\.[a-z0-9_.]+)`", code))  # t(`${key}.note`)
-    made = {key for key in defined if key.startswith(begun) or key.endswith(ended)}
-    assert defined - used - made == set()
-    called = set(re.findall(r'\bt\("([^"]+)"', code))
-    assert called <= defined
+    ended = tuple(end for one in scripts.values() for end in one.ended)
+    unsaid = {key for key in keys if not key.startswith(begun) and not key.endswith(ended)}
+    for path, one in scripts.items():
+        own = {name for name, table in tables.items() if any(one.says(key) for key in table)}
+        assert own - {"common"} == one.brings, f"{path.name} should bring along the words that it says"
+        assert one.called <= set(keys), f"{path.name} says words that do not exist"
+        unsaid = {key for key in unsaid if not one.says(key)}
+    assert unsaid == set()

@@ -197,8 +197,9 @@ def test_sources_that_do_not_fit_are_refused(place: Path, changes: dict[str, Any
         ({"network__plan": ["16p", "p", "p", "16p"]}, "halves the picture to nothing"),
         ({"input__resize": "letterbox"}, "resize = 'crop'"),
         ({"optimiser__kind": "magic"}, "optimiser.kind"),
+        ({"augment__hidden": 17}, "17 of 16 pixels"),
     ],
-    ids=["no layer", "too small", "other input", "other optimiser"],
+    ids=["no layer", "too small", "other input", "other optimiser", "all hidden"],
 )
 def test_recipes_that_do_not_fit_are_refused(place: Path, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
@@ -219,6 +220,22 @@ def test_moves_and_colours_are_drawn_anew_and_repeat_with_the_seed(place: Path) 
     assert all(torch.equal(a, b.pixels) for a, b in zip(first, lesson.batches(0), strict=True))
     assert not torch.equal(first[0], next(lesson.batches(2)).pixels)
     assert first[0].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_square_is_hidden_from_an_epoch_on(place: Path) -> None:
+    open_ = ClassifyLesson(plan_of(place, augment__shift=0))
+    lesson = ClassifyLesson(plan_of(place, augment__shift=0, augment__hidden=5, augment__hidden_after=2))
+    for before, after in zip(open_.batches(1), lesson.batches(1), strict=True):
+        assert torch.equal(before.pixels, after.pixels)
+    corners = set()
+    for shown, batch in zip(open_.batches(2), lesson.batches(2), strict=True):
+        for picture, hidden in zip(shown.pixels, batch.pixels, strict=True):
+            covered = (hidden == 0).all(0)  # the mean, normalised
+            top, left = (int(place) for place in covered.nonzero().amin(0))
+            assert covered.sum() == covered[top : top + 5, left : left + 5].sum() == 25
+            assert torch.equal(hidden[:, ~covered], picture[:, ~covered])
+            corners.add((top, left))
+    assert len(corners) > 20
 
 
 @pytest.mark.parametrize(("patch", "stride", "directions", "strong"), [(4, 2, 32, 8), (2, 1, 12, 3)])

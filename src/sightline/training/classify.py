@@ -94,6 +94,8 @@ class ClassifyLesson:
         if augment.colour:
             factor, offset = torch.from_numpy(draw.uniform(-1, 1, (2, n, 1, 1, 1)).astype(np.float32))
             pixels = pixels * (1 + augment.colour * factor) + 127.5 * augment.colour * offset
+        if augment.hidden and epoch >= augment.hidden_after:
+            pixels = _hide(pixels, augment.hidden, torch.tensor(self.recipe.input.mean), draw)
         return Batch(normalised(self.recipe, pixels), self.label[torch.from_numpy(index)])
 
 
@@ -115,6 +117,16 @@ def normalised(recipe: ClassifyRecipe, pixels: Tensor) -> Tensor:
     contract = recipe.input
     planes = (pixels.float() * contract.scale - torch.tensor(contract.mean)) / torch.tensor(contract.std)
     return planes.permute(0, 3, 1, 2)
+
+
+def _hide(pixels: Tensor, side: int, colour: Tensor, draw: np.random.Generator) -> Tensor:
+    """Paint a square of ``side`` pixels over each picture, anywhere inside (arXiv 1708.04552)."""
+    n, height, width, _ = pixels.shape
+    corner = torch.from_numpy(draw.integers(0, (height - side + 1, width - side + 1), (n, 2)))
+    down = torch.arange(height) - corner[:, :1]
+    across = torch.arange(width) - corner[:, 1:]
+    rows, columns = ((place >= 0) & (place < side) for place in (down, across))
+    return torch.where((rows[:, :, None] & columns[:, None])[..., None], colour, pixels)
 
 
 def _edged(shelf: Shelf, room: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

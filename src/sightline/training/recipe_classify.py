@@ -55,6 +55,10 @@ class ClassAugment(Frozen):
     flip: bool = Field(default=True, description="Every other epoch shows a picture mirrored.")
     shift: int = Field(default=2, ge=0, description="Moved by up to so many pixels, edges reflected.")
     colour: float = Field(default=0.0, ge=0, le=1, description="Largest change of brightness and contrast.")
+    hidden: int = Field(default=0, ge=0, description="Side of a square that is painted over; 0: none.")
+    hidden_after: int = Field(
+        default=0, ge=0, description="Epochs before that begins: what sees everything learns faster at first."
+    )
 
 
 class ClassWeights(Frozen):
@@ -87,6 +91,9 @@ class ClassifyRecipe(Recipe):
         )
         if seen != fixed:
             msg = "input must be square, resize = 'crop', RGB, NCHW, float32."
+            raise ValueError(msg)
+        if self.augment.hidden > seen.width:
+            msg = f"augment.hidden is wider than the input: {self.augment.hidden} of {seen.width} pixels."
             raise ValueError(msg)
         network = self.network
         least = max(network.patch, network.stride * 2 ** sum(word.endswith("p") for word in network.plan))

@@ -2,6 +2,7 @@
 
 import { Problem, call } from "./api.js";
 import { t } from "./strings.js";
+import "./words/camera.js";
 
 const LIVE = "/api/v1/live";
 

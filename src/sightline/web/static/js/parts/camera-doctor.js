@@ -2,6 +2,7 @@
 
 import { h, icon } from "../dom.js";
 import { t } from "../strings.js";
+import "../words/camera.js";
 
 const STEPS = { insecure: 2, denied: 2, dismissed: 1, system: 1, none: 2, busy: 2, policy: 2, unsupported: 1, lost: 1, other: 1 };
 

@@ -2,6 +2,7 @@
 
 import { h } from "../dom.js";
 import { percent, t } from "../strings.js";
+import "../words/camera.js";
 import { DEFAULT_RULE } from "./camera-rule.js";
 import { canStayAwake } from "./camera-signal.js";
 

@@ -2,6 +2,7 @@
 
 import { h } from "../dom.js";
 import { clockTime, percent, t } from "../strings.js";
+import "../words/rules.js";
 import { soundRule } from "./camera-rule.js";
 import { askToNotify, canNotify, unlockSound } from "./camera-signal.js";
 

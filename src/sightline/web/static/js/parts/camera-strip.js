@@ -3,6 +3,7 @@
 import { deleteResult, drawnPicture, predict, resultPath } from "../api.js";
 import { announce, h, icon } from "../dom.js";
 import { clockTime, fullTime, t } from "../strings.js";
+import "../words/camera.js";
 import { mini } from "./mini.js";
 import { problemBox } from "./problem.js";
 

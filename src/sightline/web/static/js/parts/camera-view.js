@@ -6,6 +6,7 @@
 import { h, icon } from "../dom.js";
 import { visible } from "../filter.js";
 import { t } from "../strings.js";
+import "../words/camera.js";
 import { Overlay } from "./overlay.js";
 import { Stage } from "./stage.js";
 

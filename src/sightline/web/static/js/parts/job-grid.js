@@ -6,6 +6,7 @@
 import { jobResults } from "../api-jobs.js";
 import { h, icon } from "../dom.js";
 import { percent, t, describe } from "../strings.js";
+import "../words/jobs.js";
 
 const PAGE = 100;
 const KNOWN_MAX = 4000;

@@ -4,6 +4,7 @@ import { listModels } from "../api.js";
 import { h, icon } from "../dom.js";
 import { titleOf } from "../models-data.js";
 import { t } from "../strings.js";
+import "../words/jobs.js";
 
 /** @param {(files: File[], form: {field: string, fields: object}) => void} start */
 export function otherWork(start) {

@@ -3,6 +3,7 @@
 import { jobResults } from "../api-jobs.js";
 import { h } from "../dom.js";
 import { t } from "../strings.js";
+import "../words/jobs.js";
 
 const LANGUAGE = document.documentElement.lang;
 const share = new Intl.NumberFormat(LANGUAGE, { style: "percent", minimumFractionDigits: 1, maximumFractionDigits: 1 });

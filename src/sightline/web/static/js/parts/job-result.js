@@ -3,6 +3,7 @@
 import { jobPath } from "../api-jobs.js";
 import { h, icon } from "../dom.js";
 import { bytes, t } from "../strings.js";
+import "../words/jobs.js";
 import { evaluationReport, importReport, trainReport } from "./job-report.js";
 
 const REPORTS = { evaluate: evaluationReport, import: importReport, train: trainReport, video: filmReport };

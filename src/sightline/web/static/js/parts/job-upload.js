@@ -6,6 +6,7 @@
 import { connection, submitForm, submitJob, uploadFiles } from "../api.js";
 import { announce, h, icon } from "../dom.js";
 import { bytes, duration, percent, t } from "../strings.js";
+import "../words/jobs.js";
 import { isZip, pathOf } from "./folder.js";
 import { mayPass, problemBox } from "./problem.js";
 

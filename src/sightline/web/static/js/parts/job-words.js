@@ -2,6 +2,7 @@
 
 import { h } from "../dom.js";
 import { duration, percent, rate, t } from "../strings.js";
+import "../words/jobs.js";
 
 export const ENDED = new Set(["done", "failed", "cancelled", "dead"]);
 

@@ -2,6 +2,7 @@
 
 import { announce, h, icon } from "../dom.js";
 import { t } from "../strings.js";
+import "../words/pipelines.js";
 
 let number = 0;
 

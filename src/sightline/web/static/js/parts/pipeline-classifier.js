@@ -4,6 +4,7 @@ import { getModel } from "../api.js";
 import { h, icon } from "../dom.js";
 import { titleOf } from "../models-data.js";
 import { t } from "../strings.js";
+import "../words/pipelines.js";
 import { choiceField, percentField, slug } from "./pipeline-fields.js";
 
 const ROWS_AT_ONCE = 12;

@@ -2,6 +2,7 @@
 
 import { h } from "../dom.js";
 import { t } from "../strings.js";
+import "../words/pipelines.js";
 
 const ROWS_AT_ONCE = 30;
 

@@ -2,6 +2,7 @@
 
 import { h, icon, s } from "../dom.js";
 import { percent, t } from "../strings.js";
+import "../words/pipelines.js";
 import { labelChoice } from "./label-choice.js";
 import { numberField, percentField, textField } from "./pipeline-fields.js";
 

@@ -4,6 +4,7 @@ import { fetchPicture, listSamples, tryPipeline } from "../api.js";
 import { announce, h, icon } from "../dom.js";
 import { toResult } from "../filter.js";
 import { t } from "../strings.js";
+import "../words/pipelines.js";
 import { choose, onPictures } from "./intake.js";
 import { Overlay } from "./overlay.js";
 import { problemBox } from "./problem.js";

@@ -2,6 +2,7 @@
 
 import { announce, h, icon } from "../dom.js";
 import { t } from "../strings.js";
+import "../words/pipelines.js";
 import { percentField, textField } from "./pipeline-fields.js";
 
 /** @returns {{element: HTMLElement, get: () => object, set: (told: object, sure: object) => void, follow: (names: string[]) => void}} */

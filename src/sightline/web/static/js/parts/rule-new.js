@@ -3,6 +3,7 @@
 import { listRuleWords, listWatches } from "../api-rules.js";
 import { h } from "../dom.js";
 import { t } from "../strings.js";
+import "../words/rules.js";
 import { loadSettings } from "./camera-panel.js";
 import { allSound, formEnd, formField, numberIn, refuse, refuseAt } from "./form.js";
 

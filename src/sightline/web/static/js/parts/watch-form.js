@@ -4,6 +4,7 @@ import { listModels } from "../api.js";
 import { h } from "../dom.js";
 import { sizeWords, titleOf } from "../models-data.js";
 import { t } from "../strings.js";
+import "../words/watches.js";
 import { allSound, formEnd, formField, numberIn, refuse } from "./form.js";
 
 /**

@@ -20,6 +20,7 @@ import { modelPicker } from "../parts/model-picker.js";
 import { problemBox } from "../parts/problem.js";
 import { verdictWords } from "../parts/verdict.js";
 import { describe, percent, t } from "../strings.js";
+import "../words/camera.js";
 
 const NOBODY = new Set();
 const SAY_MS = 5000;

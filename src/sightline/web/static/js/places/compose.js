@@ -13,6 +13,7 @@ import { verdictForm } from "../parts/pipeline-verdicts.js";
 import { problemBox } from "../parts/problem.js";
 import { go } from "../router.js";
 import { t } from "../strings.js";
+import "../words/pipelines.js";
 
 const CHECK_MS = 350;
 

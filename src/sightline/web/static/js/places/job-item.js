@@ -13,6 +13,7 @@ import { Stage } from "../parts/stage.js";
 import { tools } from "../parts/tools.js";
 import { go } from "../router.js";
 import { describe, percent, t } from "../strings.js";
+import "../words/jobs.js";
 
 export function open(root, { params, signal }) {
   const index = Number(params.index);

@@ -12,6 +12,7 @@ import { mayPass, problemBox } from "../parts/problem.js";
 import { removal } from "../parts/removal.js";
 import { go } from "../router.js";
 import { ago, fullTime, percent, t } from "../strings.js";
+import "../words/jobs.js";
 
 const FORMATS = [["zip", "jobs.download.zip"], ["csv", "jobs.download.csv"], ["coco", "jobs.download.coco"], ["jsonl", "jobs.download.jsonl"]];
 const ENDINGS = { zip: "zip", csv: "csv", coco: "coco.json", jsonl: "jsonl" };

@@ -12,6 +12,7 @@ import { modelPicker } from "../parts/model-picker.js";
 import { problemBox } from "../parts/problem.js";
 import { go } from "../router.js";
 import { ago, fullTime, t } from "../strings.js";
+import "../words/jobs.js";
 
 const BUSY_MS = 1500;
 const CALM_MS = 10_000;

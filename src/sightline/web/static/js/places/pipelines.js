@@ -10,6 +10,7 @@ import { problemBox } from "../parts/problem.js";
 import { removal } from "../parts/removal.js";
 import { go } from "../router.js";
 import { t } from "../strings.js";
+import "../words/pipelines.js";
 
 export function open(root, { signal }) {
   document.title = `${t("pipelines.title")} · ${t("app.name")}`;

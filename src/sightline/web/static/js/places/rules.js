@@ -6,6 +6,7 @@ import { alertSwitch } from "../parts/alert-switch.js";
 import { problemBox } from "../parts/problem.js";
 import { ruleForm } from "../parts/rule-new.js";
 import { ago, duration, fullTime, percent, t } from "../strings.js";
+import "../words/rules.js";
 
 const LOOK_AGAIN_MS = 4000;
 

@@ -6,6 +6,7 @@ import { alertSwitch } from "../parts/alert-switch.js";
 import { problemBox } from "../parts/problem.js";
 import { watchForm } from "../parts/watch-form.js";
 import { ago, describe, fullTime, t } from "../strings.js";
+import "../words/watches.js";
 
 const LOOK_AGAIN_MS = 3000;
 
