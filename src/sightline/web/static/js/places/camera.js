@@ -90,8 +90,8 @@ class CameraPlace {
     });
     const mode = modeChoice(settings, (change) => this.#pace(change));
     const picker = modelPicker((model) => this.#use(model));
-    const way = (name, place) => h("a", { class: "button", href: `/${place}` }, icon(name), t(`${place}.title`));
-    const ways = h("nav", { class: "result-actions", "aria-label": t("camera.ways") }, way("eye", "watches"), way("bell", "rules"));
+    const way = (name, href, text) => h("a", { class: "button", href }, icon(name), text);
+    const ways = h("nav", { class: "result-actions", "aria-label": t("camera.ways") }, way("eye", "/watches", t("watches.title")), way("bell", "/rules", t("rules.title")));
     root.append(
       h("header", { class: "result-head" }, h("div", { class: "result-title" }, h("h1", { tabindex: "-1" }, t("camera.title")), this.sentence), ways),
       this.trouble,
@@ -307,15 +307,15 @@ class CameraPlace {
     this.strip.add(capture, wordsOf(result, shown), shown, [result.width, result.height]);
   }
 
-  /** On screen always; aloud when it is news, in live at most every five seconds. */
+  /** On screen always; aloud when it is news, in live at most every five seconds, and not over what a rule just told. */
   #say(words, live) {
     if (this.sentence.textContent !== words) {
       this.sentence.textContent = words;
       this.view.element.setAttribute("aria-label", t("camera.seen.stage", { found: words }));
     }
     const now = performance.now();
-    if (words === this.said.words || (live && now < this.said.at + SAY_MS)) return;
-    this.said = { words, at: now };
+    if (words === this.said.words || ((live || this.said.rule) && now < this.said.at + SAY_MS)) return;
+    this.said = { words, at: now, rule: false };
     announce(words);
   }
 
@@ -325,7 +325,7 @@ class CameraPlace {
     if (this.settings.rule.sound && !shown?.sound) playSound();
     if (shown) return;
     if (this.settings.rule.notify) notify(words);
-    this.said = { words, at: performance.now() };
+    this.said = { words, at: performance.now(), rule: true };
     announce(words);
   }
 

@@ -82,6 +82,7 @@ export default {
   "form.wanted.camera": "An address such as rtsp://camera.lan/stream1 or http://camera.lan/video.mjpg, or /dev/video0 for a camera of the server’s machine.",
   "form.wanted.webhook": "An address such as https://example.org/hook.",
   "form.wanted.mail": "An e-mail address such as jo@example.org.",
+  "watches.title": "Watches",
   "rules.title": "Rules",
 
   "alerts.title": "Notifications",

@@ -3,7 +3,6 @@
 import { add } from "../strings.js";
 
 add({
-  "watches.title": "Watches",
   "watches.text": "Cameras that this server itself looks at, also while no page is open and after a restart.",
   "watches.none": "This server watches no camera yet.",
   "watches.waiting": "No picture yet.",
