@@ -14,6 +14,10 @@ from tests.serving.test_pipelines import BLUE, DOOR, RED, png
 from tests.web import tiny
 from tests.web.conftest import Server
 
+from sightline.jobs.ledger import Ledger
+from sightline.jobs.orders import TRAIN
+from sightline.settings import load_settings
+from sightline.storage.job_kept import Item
 from sightline.web.job_whole import CHANGES
 
 JOBS = "/api/v1/jobs"
@@ -204,6 +208,21 @@ def test_training_is_accepted_where_torch_is_and_else_says_what_to_install(clien
         return
     assert (answer.status_code, answer.json()["kind"]) == (202, "train"), answer.text
     client.delete(answer.headers["location"])
+
+
+@pytest.mark.parametrize("what", ["image", "thumbnail"])
+def test_an_epoch_has_no_picture(server: Server, client: httpx.Client, what: str) -> None:
+    """Its items are there, but are none of pictures: asking for one is no failure of the server."""
+    settings = load_settings({"data_dir": str(server.data), "disk_reserve_mb": 0}, environment={})
+    with Ledger.open(settings) as ledger:
+        job = ledger.submit(TRAIN, {"version": 1, "recipe": "cifar10"}, blobs=[])
+        claim = ledger.claim("test", (TRAIN,), job.id)
+        assert claim is not None
+        ledger.put_items(claim, [Item(job.id, 0, "epoch 1", "done", {"loss": {"all": 1.0}})])
+        answer = client.get(f"{JOBS}/{job.id}/items/0/{what}")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), answer.text
+        assert client.get(f"{JOBS}/{job.id}/items/0").json()["image"] is None
+        ledger.finish(claim)
 
 
 def test_every_change_that_http_may_make_is_a_key_of_every_recipe() -> None:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from sightline.errors import NotFound
 from sightline.jobs.exports import MEDIA_TYPES, export
-from sightline.jobs.inputs import PredictOrder
+from sightline.jobs.inputs import PREDICT, PredictOrder
 from sightline.serving.keeping import THUMBNAIL_SIDE
 from sightline.storage.job_kept import Item
 from sightline.storage.kept import Picture
@@ -99,14 +99,18 @@ async def _original(request: Request, services: Services, item: Item) -> bytes:
     """The picture as it was looked at; of those in a zip or a bucket only the place is known.
 
     Raises:
-        NotFound: It is not there any more.
+        NotFound: It is not there any more, or was no picture: a training run's items are its epochs.
     """
 
     def read() -> bytes:
         if item.image:
             return services.ledger.picture(item.job, item.image).data
-        order = PredictOrder.from_json(services.ledger.get(item.job).payload)
-        return services.pictures.locate(order.inputs, item.source)
+        job = services.ledger.get(item.job)
+        if job.kind != PREDICT:
+            raise NotFound(
+                f"Item {item.index} of job {job.id} is no picture: the job is of the kind {job.kind!r}."
+            )
+        return services.pictures.locate(PredictOrder.from_json(job.payload).inputs, item.source)
 
     with services.waiting() as call:
         found = (await services.run(request.receive, [read], call, waits=True))[0]
