@@ -69,6 +69,7 @@ class Ledger:
         self._reserve_mb = settings.disk_reserve_mb
         self._blobs: Blobs | None = None
         self._opening = threading.Lock()
+        self._closed = threading.Event()
         self._terms = Terms(settings.lease_s, settings.job_attempts, settings.job_days * _DAY_S)
         self._limit_s, self._most = settings.job_s, settings.jobs_max
         self._told: OrderedDict[str, float] = OrderedDict()
@@ -353,15 +354,16 @@ class Ledger:
         return upkeep.reap(self.database, self.queue, self._terms)
 
     def expire(self) -> int:
-        """Forget jobs past ``job_days`` with their blobs; how many."""
-        return upkeep.expire(self.database, self.blobs)
+        """Forget jobs past ``job_days`` with their blobs; how many. Ends early when the ledger is closed."""
+        return upkeep.expire(self.database, self.blobs, stopped=self._closed.is_set)
 
     def unfinished(self) -> int:
         """How many rows wait or run: whether workers are needed."""
         return self.database.read(claims.unfinished)
 
     def close(self) -> None:
-        """Let go of the database and the queue."""
+        """Let go of the database and the queue; an `expire` that runs ends soon."""
+        self._closed.set()
         self.queue.close()
         self.database.close()
 

@@ -1,5 +1,6 @@
 """What keeps jobs from getting lost or staying for ever. Any number of processes may do it at once."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -40,10 +41,16 @@ def _refill(database: Database, queue: JobQueue) -> int:
     return count
 
 
-def expire(database: Database, blobs: Blobs) -> int:
-    """Forget jobs that are past their time, keys that are too old, and files that nothing points to."""
-    late = database.read(submissions.expired)
-    gone = sum(database.write(partial(submissions.forget, owner=who, job_id=it)) for who, it in late)
+def expire(database: Database, blobs: Blobs, *, stopped: Callable[[], bool] = lambda: False) -> int:
+    """Forget jobs that are past their time, keys that are too old, and files that nothing points to.
+
+    Ends early when it is ``stopped``; the rest is done next time.
+    """
+    gone = 0
+    for who, it in database.read(submissions.expired):
+        if stopped():
+            return gone
+        gone += database.write(partial(submissions.forget, owner=who, job_id=it))
     database.write(submissions.forget_keys)
 
     def sweep(connection: Any) -> int:
@@ -53,6 +60,8 @@ def expire(database: Database, blobs: Blobs) -> int:
         return len(loose)
 
     for _ in range(_SWEEPS):
+        if stopped():
+            break
         if database.write(sweep, alone=True) < _SWEEP:  # alone: nobody can put a file here again meanwhile
             break
     return gone

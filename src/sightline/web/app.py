@@ -152,6 +152,9 @@ def _prune_once(services: Services) -> None:
     gone = services.store.prune()
     if gone:
         services.journal.write("pruned", results=gone)
+    ended = services.ledger.expire()  # here too: workers may be none, idle, or on another machine
+    if ended:
+        services.journal.write("pruned", jobs=ended)
 
 
 def _go_on(services: Services) -> None:
