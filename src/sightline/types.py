@@ -113,6 +113,10 @@ class Classification:
     score: Float32
     decision: Decision | None = None
 
+    def take(self, index: npt.NDArray[np.intp] | Bool) -> "Classification":
+        """Rows by integer index or boolean mask, in that order; the decision stays."""
+        return Classification(self.label[index], self.score[index], self.decision)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:

@@ -151,6 +151,20 @@ def manifest(**changes: Any) -> Manifest:
     return Manifest(**(fields | changes))
 
 
+def colour_bundle(folder: Path, *, sharpness: float = 4.0, **changes: Any) -> Path:
+    """A bundle of `colour_classifier` in ``folder``, which is made."""
+    folder.mkdir(parents=True)
+    data = colour_classifier(folder / "model.onnx", sharpness=sharpness).read_bytes()
+    about: dict[str, Any] = {
+        "version": "1",
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "bytes": len(data),
+        "licence": "CC0-1.0",
+    }
+    (folder / "model.json").write_text(manifest(**(about | changes)).model_dump_json())
+    return folder
+
+
 def sized_manifest(
     *, sizes: tuple[int, ...] = SIZES, half_looks: tuple[int, ...] = (), side: int = 32, **changes: Any
 ) -> Manifest:

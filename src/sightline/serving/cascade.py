@@ -145,7 +145,7 @@ def conclude(
         then[row], verdicts[row] = said, name
     kept = _wanted(manifest, first, labels, verdicts, ask)
     return Staged(
-        first=_take(first, kept),
+        first=first.take(np.array(kept, np.intp)),
         then=tuple(then[row] for row in kept),
         verdicts=tuple(verdicts[row] for row in kept),
         labels=answers.labels,
@@ -217,13 +217,6 @@ def _wanted(
         and (ask.labels is None or labels[label] in ask.labels or verdicts[row] in ask.labels)
     ]
     return kept[: wanted.max_results]
-
-
-def _take(first: Classification | Detections, rows: list[int]) -> Classification | Detections:
-    index = np.array(rows, np.intp)
-    if isinstance(first, Detections):
-        return first.take(index)
-    return Classification(first.label[index], first.score[index], first.decision)
 
 
 def _ids(names: tuple[str, ...], labels: tuple[str, ...]) -> list[int]:

@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from sightline.formats import native
+from sightline.formats.selection import taken
 from sightline.serving.parallel import in_order
 from sightline.serving.road import Road
 from sightline.types import Ask, Detections, Frame, Mask, Prediction, Result, Segments, Staged, UInt8
@@ -164,10 +165,10 @@ class _Desk:
             rows = native.plain(result)
             sure = np.array([row["score"] >= self._least for row in rows], bool)
             self._tops.update([row["label"] for row in rows[:1] if sure[0]])
-            return _narrowed(result, sure), [0] * int(sure.sum())
+            return taken(result, sure), [0] * int(sure.sum())
         numbers = self._tracker.see(boxes)
         kept = np.asarray((boxes.score >= self._least) | (numbers > 0))
-        return _narrowed(result, kept), [int(number) for number in numbers[kept]]
+        return taken(result, kept), [int(number) for number in numbers[kept]]
 
     def _write(self, shot: Shot, shown: Result, rows: list[dict[str, Any]]) -> None:
         body: dict[str, Any] = {"frame": shot.index, "time_s": round(shot.time_s, 3), "predictions": rows}
@@ -233,26 +234,6 @@ def _boxes(prediction: Prediction) -> Detections | None:
         case Staged(first=Detections() as first):
             return first
     return None
-
-
-def _narrowed(result: Result, kept: Any) -> Result:
-    """Only these rows."""
-    found = result.prediction
-    match found:
-        case Detections():
-            narrow: Prediction = found.take(kept)
-        case Segments():
-            masks = tuple(found.masks[int(row)] for row in np.flatnonzero(kept))
-            narrow = Segments(found.detections.take(kept), masks)
-        case Staged(first=Detections() as first):
-            then = tuple(value for value, keep in zip(found.then, kept, strict=True) if keep)
-            verdicts = tuple(value for value, keep in zip(found.verdicts, kept, strict=True) if keep)
-            narrow = replace(found, first=first.take(kept), then=then, verdicts=verdicts)
-        case Staged():
-            narrow = found
-        case _:
-            narrow = replace(found, label=found.label[kept], score=found.score[kept])
-    return replace(result, prediction=narrow)
 
 
 def scaled(result: Result, x: float, y: float) -> Result:
