@@ -1,5 +1,6 @@
 """Bodies, names and forms as pure functions: examples by hand and whatever hypothesis finds."""
 
+import asyncio
 import base64
 
 import pytest
@@ -10,10 +11,13 @@ from sightline.errors import BadOption, SightlineError
 from sightline.formats.selection import select
 from sightline.settings import Settings
 from sightline.types import Ask
-from sightline.web.intake import JSON_BYTES, Upload, clean_name, read_uploads
+from sightline.web.guards import HostList
+from sightline.web.intake import JSON_BYTES, Upload, clean_name, read_body, read_uploads
+from sightline.web.keys import Keyring
 from sightline.web.multipart import Part, boundary_of, parse
 from sightline.web.options import Options, options_of
-from sightline.web.problems import BadRequest
+from sightline.web.problems import BadRequest, BodyTooLarge
+from sightline.web.services import Services, Ticket
 
 
 def form(parts: list[tuple[str, bytes]], boundary: bytes = b"xyz") -> bytes:
@@ -195,3 +199,19 @@ def test_a_label_may_have_commas() -> None:
         {"tench, Tinca tinca", "dog"}
     )
     assert options_of(b"labels=100%2525").ask.labels == frozenset({"100%"})
+
+
+def test_what_an_address_takes_at_most_counts_as_it_comes() -> None:
+    settings = Settings()
+    services = Services(settings, Keyring(""), HostList(settings))
+    coming = iter([b"x" * 6] * 3)
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": next(coming), "more_body": True}
+
+    ticket = Ticket(services)
+    with pytest.raises(BodyTooLarge, match="may have 10 bytes"):
+        asyncio.run(read_body({"headers": []}, receive, settings, ticket, most=10))
+    assert len(list(coming)) == 1, "nothing is read that is not kept"
+    ticket.release()
+    assert services.held == 0

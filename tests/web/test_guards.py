@@ -1,8 +1,12 @@
 """Host, Origin, key: who may ask at all."""
 
+import json
+import socket
+import time
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -226,6 +230,32 @@ def test_a_server_for_others_demands_its_key(starting: Callable[..., Server], ca
                 "host_refused",
             }
     assert key not in "".join(server.log)
+
+
+def _told(server: Server, path: str) -> dict[str, Any]:
+    """The line of the log about the next request to a path."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        for line in list(server.log):
+            if f'"path":"{path}"' in line:
+                found: dict[str, Any] = json.loads(line)
+                return found
+        time.sleep(0.02)
+    raise AssertionError(server.log)
+
+
+def test_who_hangs_up_at_the_door_is_no_failure(starting: Callable[..., Server]) -> None:
+    server = starting()
+    form = "content-type: application/x-www-form-urlencoded\r\ncontent-length: 100\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+        connection.sendall(f"POST /signin HTTP/1.1\r\nhost: localhost\r\n{form}\r\nkey=".encode())
+    assert _told(server, "/signin")["status"] == 499
+    assert not any('"failure"' in line or "Traceback" in line for line in server.log)
+
+
+def test_no_more_than_a_key_is_read_at_the_door(client: httpx.Client) -> None:
+    refused = client.post("/signin", data={"key": "x" * 3000})
+    assert (refused.status_code, refused.json()["code"]) == (413, "body_too_large")
 
 
 def test_a_weak_secret_is_a_sentence(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ from PIL import Image
 from tests.web.conftest import Server
 from tests.web.gate import Gate
 
+from sightline.web.intake import JSON_BYTES
+
 POST = "POST /api/v1/predict HTTP/1.1\r\nhost: localhost\r\n"
 JPEG = {"content-type": "image/jpeg"}
 
@@ -56,6 +58,24 @@ def code(received: bytes) -> str:
 def test_an_announced_body_over_the_limit_is_refused_before_it_is_sent(server: Server) -> None:
     received = talk(server.port, head(200 * 1024 * 1024, extra="expect: 100-continue\r\n"))
     assert received.startswith(b"HTTP/1.1 413 ")
+    assert code(received) == "body_too_large"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "POST /api/v1/rules",
+        "POST /api/v1/watches",
+        "PUT /api/v1/watches/x",
+        "POST /api/v1/pipelines",
+        "POST /api/v1/pipelines/x/second",
+    ],
+)
+def test_large_json_is_refused_unread(server: Server, target: str) -> None:
+    """A few megabytes of brackets would be a gigabyte of objects, made while nobody else is answered."""
+    kind = f"{target} HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\nconnection: close\r\n"
+    received = talk(server.port, f"{kind}content-length: {JSON_BYTES + 1}\r\n\r\n".encode())
+    assert received.startswith(b"HTTP/1.1 413 "), received[:200]
     assert code(received) == "body_too_large"
 
 

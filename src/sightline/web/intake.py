@@ -48,29 +48,47 @@ def header(scope: Scope, wanted: bytes) -> bytes:
     return b""
 
 
-async def read_body(scope: Scope, receive: Receive, settings: Settings, ticket: Ticket) -> bytes:
+async def read_body(
+    scope: Scope, receive: Receive, settings: Settings, ticket: Ticket, *, most: int | None = None
+) -> bytes:
     """The whole body.
 
+    Args:
+        scope: Of the request.
+        receive: Of the request.
+        settings: ``upload_max_mb`` and ``receive_s``.
+        ticket: Counts the bytes that are held.
+        most: Bytes that this address takes, where they are fewer than ``upload_max_mb``.
+
     Raises:
-        BodyTooLarge: Announced or received more than ``upload_max_mb``; nothing beyond is kept.
+        BodyTooLarge: Announced or received more; nothing beyond is kept.
         TooSlow: It took longer than ``receive_s``.
         WrongMediaType: It is compressed: a picture is compressed already, and a bomb could hide in it.
         ClientGone: The connection ended first.
     """
     limit = int(settings.upload_max_mb * _MB)
+    too_large = BodyTooLarge(f"A request may have {limit / _MB:g} MB, this one has more.")
+    if most is not None and most < limit:
+        limit, too_large = (
+            most,
+            BodyTooLarge(
+                f"A request to this address may have {most} bytes, this one has more.",
+                next_step="Send less: /api/docs shows what it takes.",
+            ),
+        )
     if header(scope, b"content-encoding") not in {b"", b"identity"}:
         raise WrongMediaType("The body is compressed (Content-Encoding), which is not accepted.")
     announced = header(scope, b"content-length")
     if announced.isdigit() and int(announced) > limit:
-        raise _too_large(limit)
+        raise too_large
     try:
         async with asyncio.timeout(settings.receive_s):
-            return await _collect(receive, limit, ticket)
+            return await _collect(receive, limit, ticket, too_large)
     except TimeoutError as error:
         raise TooSlow(f"The request did not arrive within {settings.receive_s:g} s.") from error
 
 
-async def _collect(receive: Receive, limit: int, ticket: Ticket) -> bytes:
+async def _collect(receive: Receive, limit: int, ticket: Ticket, too_large: BodyTooLarge) -> bytes:
     chunks: list[bytes] = []
     while True:
         message = await receive()
@@ -80,14 +98,10 @@ async def _collect(receive: Receive, limit: int, ticket: Ticket) -> bytes:
         ticket.hold(len(chunk))
         if ticket.bytes > limit:
             chunks.clear()
-            raise _too_large(limit)
+            raise too_large
         chunks.append(chunk)
         if not message.get("more_body", False):
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-
-def _too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"A request may have {limit / _MB:g} MB, this one has more.")
 
 
 def read_uploads(content_type: bytes, body: bytes, settings: Settings) -> Parts:

@@ -3,17 +3,17 @@
 import tomllib
 from typing import Any, Final
 
-from pydantic import ValidationError
 from starlette.requests import Request
 
 from sightline.errors import BadOption
 from sightline.web import multipart
-from sightline.web.intake import JSON_BYTES, clean_name, header, read_body
+from sightline.web.intake import JSON_BYTES, clean_name
 from sightline.web.pipeline_schemas import PipelineWish
-from sightline.web.problems import BodyTooLarge, WrongMediaType, complaint
-from sightline.web.services import Ticket, services_of
+from sightline.web.problems import WrongMediaType
+from sightline.web.wishes import read_wish, wish_of
 
 _PARTS_MAX: Final = 4
+WHAT: Final = "a pipeline"
 NAME: Final[dict[str, Any]] = {
     "name": "name",
     "in": "path",
@@ -47,33 +47,7 @@ async def given_of(request: Request) -> dict[str, Any]:
     Raises:
         SightlineError: As `read_wish`; or it carries none, or two, or its TOML cannot be read.
     """
-    return _fields(await read_wish(request, PipelineWish))
-
-
-async def read_wish(request: Request, kind: type[Any]) -> Any:
-    """The JSON of a request as ``kind``.
-
-    Raises:
-        SightlineError: It is no JSON, too large, or holds what the kind does not know.
-    """
-    services = services_of(request)
-    if header(request.scope, b"content-type").partition(b";")[0].strip().lower() != b"application/json":
-        raise WrongMediaType("This wants JSON.", next_step="Send it with Content-Type: application/json.")
-    ticket = Ticket(services)
-    try:
-        body = await read_body(request.scope, request.receive, services.settings, ticket)
-        return _wish(kind, body)
-    finally:
-        ticket.release()
-
-
-def _wish(kind: type[Any], body: bytes | str) -> Any:
-    if len(body) > JSON_BYTES:
-        raise BodyTooLarge(f"The JSON of a pipeline may have {JSON_BYTES >> 20} MiB.")
-    try:
-        return kind.model_validate_json(body)
-    except ValidationError as error:
-        raise complaint(error, "a pipeline") from error
+    return _fields(await read_wish(request, PipelineWish, WHAT))
 
 
 def _fields(wish: PipelineWish) -> dict[str, Any]:
@@ -111,7 +85,7 @@ def trial_form(kind: bytes, body: bytes) -> tuple[str, bytes, dict[str, Any]]:
     if "toml" in fields:
         given = _fields(PipelineWish(toml=fields["toml"]))
     else:
-        given = _fields(_wish(PipelineWish, f'{{"pipeline": {fields["pipeline"]}}}'))
+        given = _fields(wish_of(PipelineWish, f'{{"pipeline": {fields["pipeline"]}}}', WHAT))
     return clean_name(picture.filename or ""), picture.data, given
 
 

@@ -11,11 +11,12 @@ from starlette.responses import RedirectResponse, Response
 
 from sightline.web.api_page import render
 from sightline.web.endpoint import Endpoint
-from sightline.web.intake import header
+from sightline.web.intake import header, read_body
 from sightline.web.keys import COOKIE
 from sightline.web.problems import BadRequest, NoSuchAddress, NotSignedIn
-from sightline.web.services import Services, services_of
+from sightline.web.services import Services, Ticket, services_of
 
+_FORM_BYTES: Final = 2048
 _STATIC: Final = Path(__file__).parent.parent / "static"
 _TYPES: Final = {
     ".js": "text/javascript",
@@ -58,15 +59,16 @@ async def page(request: Request) -> Response:
 
 
 async def sign_in(request: Request) -> Response:
-    """Exchange the key for a cookie."""
+    """Exchange the key for a cookie. Anybody may ask, so no more is read than a key takes."""
     if header(request.scope, b"content-type").partition(b";")[0] != b"application/x-www-form-urlencoded":
         raise BadRequest("The sign-in form sends application/x-www-form-urlencoded.")
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > 2048:
-            raise BadRequest("The sign-in form has one short field.")
-    return _signed_in(services_of(request), request, parse_qs(body.decode("latin-1")).get("key", [""])[0])
+    services = services_of(request)
+    ticket = Ticket(services)
+    try:
+        body = await read_body(request.scope, request.receive, services.settings, ticket, most=_FORM_BYTES)
+    finally:
+        ticket.release()
+    return _signed_in(services, request, parse_qs(body.decode("latin-1")).get("key", [""])[0])
 
 
 async def static(request: Request) -> Response:

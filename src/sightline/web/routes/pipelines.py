@@ -26,10 +26,11 @@ from sightline.web.pipeline_schemas import (
     PipelineWish,
     SecondWish,
 )
-from sightline.web.pipeline_wish import NAME, TRIAL, given_of, json_body, read_wish, trial_form
+from sightline.web.pipeline_wish import NAME, TRIAL, WHAT, given_of, json_body, trial_form
 from sightline.web.routes.predict import json_response
 from sightline.web.schemas import ResultBody
 from sightline.web.services import services_of
+from sightline.web.wishes import read_wish
 
 PIPELINES: Final = "/api/v1/pipelines"
 Name = Annotated[str, Path(max_length=100, description="`name`, or `name@version`.")]
@@ -101,7 +102,7 @@ async def test_pipeline(request: Request) -> Response:
 
 async def replace_second_stage(request: Request) -> Response:
     """Give a pipeline another second stage, a classifier that is here: its next version answers then."""
-    wish = await read_wish(request, SecondWish)
+    wish = await read_wish(request, SecondWish, WHAT)
     registry = services_of(request).road.registry
     name = request.path_params["name"][:100]
     change = partial(set_second, registry, name, wish.model, verdicts=wish.verdicts, sure=wish.sure)

@@ -133,6 +133,8 @@ def _asks(kind: type[WatchWish]) -> dict[str, Any]:
 _REFUSALS: Final = (
     "bad_option",
     "bad_request",
+    "request_timeout",
+    "body_too_large",
     "unsupported_media_type",
     "not_found",
     "conflict",
