@@ -16,8 +16,9 @@ from sightline.storage.job_rows import add_event
 from sightline.storage.job_tables import gone, jobs, keys
 
 _KEY_S: Final = 24 * 3600.0
-_GONE_S: Final = 90 * 86_400.0
 """How long an idempotency key is remembered."""
+_GONE_S: Final = 90 * 86_400.0
+"""How long the id of a job that was removed or expired is remembered."""
 
 
 def submit(

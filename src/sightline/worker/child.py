@@ -25,7 +25,7 @@ _IDLE_S: Final = 1.0
 """Even while the queue says nothing, the database is asked so often."""
 _LOOK_S: Final = 1.0
 """How soon a running job learns that it was cancelled."""
-_FINAL: Final = (InputError, NotFound, ConfigError, Conflict, ModelRefused)
+FINAL: Final = (InputError, NotFound, ConfigError, Conflict, ModelRefused)
 """Trying again would end in the same way."""
 
 _log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class Child:
         except Stop:
             pass  # whoever took it away has written why
         except SightlineError as error:
-            self._fail(claimed, error, retry=not isinstance(error, _FINAL))
+            self._fail(claimed, error, retry=not isinstance(error, FINAL))
         except Exception:  # noqa: BLE001 - a task's defect ends the task, not the worker
             _log.exception("Job %s (%s) failed.", claimed.job.id, claimed.job.kind)
             self._fail(

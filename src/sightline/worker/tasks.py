@@ -8,8 +8,8 @@ from sightline.storage.job_kept import Claim
 from sightline.worker.desk import Desk
 
 Task = Callable[[Desk, Claim], Mapping[str, Any] | None]
-"""May raise `SightlineError`: an `InputError`, `NotFound` or `ConfigError` fails the job at once, all else is
-tried again while attempts are left. `Stop` is not for tasks to catch."""
+"""May raise `SightlineError`: one that trying again would not change (``FINAL`` of `sightline.worker.child`)
+fails the job at once, all else is tried again while attempts are left. `Stop` is not for tasks to catch."""
 
 
 def _lazy(module: str, name: str) -> Task:
