@@ -538,6 +538,19 @@ def test_archives_that_lie_about_sizes_or_repeat_names_are_refused(
         import_model(path, registry, settings)
 
 
+def test_an_archive_whose_compressed_bytes_are_damaged_is_refused(
+    tmp_path: Path, registry: Registry, settings: Settings
+) -> None:
+    path = tmp_path / "m.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("model.onnx", bytes(range(256)) * 400)
+    data = bytearray(path.read_bytes())
+    data[44:60] = b"\xff" * 16
+    path.write_bytes(data)
+    with pytest.raises(ModelRefused, match="is damaged"):
+        import_model(path, registry, settings)
+
+
 def test_a_bundle_whose_weights_are_others_is_refused_before_anything_reads_them(
     tmp_path: Path, registry: Registry, settings: Settings, installed: ImportReport
 ) -> None:

@@ -1,5 +1,6 @@
 """What was handed to the importer: a file, a folder or a zip, copied to a private place."""
 
+import lzma
 import os
 import shutil
 import stat
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from sightline.errors import ModelRefused, NotFound
+from sightline.errors import BadOption, ModelRefused, NotFound
 from sightline.registry.bundle import (
     CARD_BYTES_MAX,
     CARD_FILE,
@@ -20,6 +21,7 @@ from sightline.registry.bundle import (
     MODEL_FILE,
 )
 from sightline.registry.room import room_for_it
+from sightline.storage.archive import open_zip
 
 LIMITS = {
     MODEL_FILE: MODEL_BYTES_MAX,
@@ -29,6 +31,18 @@ LIMITS = {
 }
 MEMBERS_MAX = 1000
 _CHUNK = 1 << 20
+_PLAIN = "Make a plain zip of model.onnx and model.json."
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+)
+"""What `zipfile` and its decompressors raise at bytes that are not as they should be."""
 _CODE = "Formats that can hold code are never opened."
 _CONVERT = (
     f"Export the model to ONNX where it was made (`torch.onnx.export`, tf2onnx) and import that. {_CODE}"
@@ -127,22 +141,22 @@ def _is_zip(source: Path) -> bool:
 
 def _from_zip(source: Path, folder: Path) -> None:
     try:
-        with zipfile.ZipFile(source) as archive:
+        with source.open("rb") as file, open_zip(file, repr(source.name), members=MEMBERS_MAX) as archive:
             for name, member in _members(archive).items():
                 with archive.open(member) as stream:
                     _write(stream, folder / name, LIMITS[name])
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except BadOption as error:
+        raise ModelRefused(f"The archive {error.message}", next_step=_PLAIN) from error
+    except _DAMAGED as error:
         raise ModelRefused(
             f"The archive {source.name!r} is damaged or uses what Sightline does not read: {error}."[:300],
-            next_step="Make a plain zip of model.onnx and model.json.",
+            next_step=_PLAIN,
         ) from error
 
 
 def _members(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     """The members worth unpacking, by our own names; one suspicious member refuses the whole archive."""
     infos = archive.infolist()
-    if len(infos) > MEMBERS_MAX:
-        raise ModelRefused(f"The archive may have {MEMBERS_MAX} members, it has {len(infos)}.")
     if any(info.filename.endswith(("data.pkl", "model.weights.h5")) for info in infos):
         raise ModelRefused("This is a PyTorch or Keras archive, which can hold code.", next_step=_CONVERT)
     found: dict[str, zipfile.ZipInfo] = {}
@@ -171,7 +185,7 @@ def _check_member(info: zipfile.ZipInfo, path: PurePosixPath) -> None:
     if strange_name or kind not in (0, stat.S_IFREG, stat.S_IFDIR) or info.flag_bits & 0x1:
         raise ModelRefused(
             "The archive holds a link, a device, an encrypted member or a path that leaves it.",
-            next_step="Make a plain zip of model.onnx and model.json.",
+            next_step=_PLAIN,
         )
 
 

@@ -1,6 +1,7 @@
 """Pictures inside a zip, within the limits for archives: members, bytes out, ratio, regular files only."""
 
 import stat
+import weakref
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,10 @@ BYTES_MAX = 2 << 30
 RATIO_MAX = 100
 _RATIO_FREE: Final = 10 << 20
 """Archives that unpack to less than this may shrink as well as they like: flat BMP files do."""
+_LISTED_MAX: Final = 512
+"""Bytes of the list of members for each that may be: a name of 400 letters and what programs add to it."""
+_MEMBER: Final = b"PK\x01\x02"
+"""What each member begins with in that list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,64 @@ def is_zip(path: Path) -> bool:
         return False
 
 
+def open_zip(stream: BinaryIO, name: str, *, members: int = MEMBERS_MAX) -> zipfile.ZipFile:
+    """A zip whose list of members is counted before it is taken apart.
+
+    `zipfile` makes an object of some 400 bytes from each entry of 46, as many as there are: 2 GB of them
+    would take 15 GB of memory. What a zip says about its number of members is only a claim.
+
+    Args:
+        stream: Seekable; it stays the caller's to close.
+        name: What messages call it.
+        members: How many there may be.
+
+    Raises:
+        BadOption: It is broken, or its list is too long.
+    """
+    counted = _Counted(stream, members)
+    try:
+        opened = zipfile.ZipFile(counted)
+    except _TooLong as error:
+        raise BadOption(
+            f"{name} has {error}, and at most {members} members are read.",
+            next_step="Split it into smaller archives.",
+        ) from error
+    except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise BadOption(
+            f"{name} cannot be read as a zip: {error}.", next_step="Make the archive again."
+        ) from error
+    counted.opening = False
+    return opened
+
+
+class _TooLong(Exception):
+    """How long the list of members is, in words."""
+
+
+class _Counted:
+    """The stream as `zipfile` reads it. While it opens, no read may bring more than a list that is allowed.
+
+    So whatever record `zipfile` believes, the list that it takes apart is the one that was counted.
+    """
+
+    def __init__(self, stream: BinaryIO, members: int) -> None:
+        self._stream, self._members = stream, members
+        self._most = max(1 << 20, members * _LISTED_MAX)
+        self.opening = True
+        self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
+
+    def read(self, size: int = -1, /) -> bytes:
+        if not self.opening:
+            return self._stream.read(size)
+        data = self._stream.read(min(size, self._most + 1) if size >= 0 else self._most + 1)
+        if len(data) > self._most:
+            raise _TooLong(f"a list of members of more than {self._most} bytes")
+        found = data.count(_MEMBER)
+        if found > self._members:
+            raise _TooLong(f"{found} members")
+        return data
+
+
 class Archive:
     """An open zip. Several threads may read from it at once."""
 
@@ -52,18 +115,16 @@ class Archive:
             BadOption: The archive is broken, or over a limit.
         """
         self.name = name or str(file)
-        self._file = None if isinstance(file, Path) else file
+        self._file = _opened(file) if isinstance(file, Path) else file
+        weakref.finalize(
+            self, self._file.close
+        )  # who reads pictures one by one may not know which is the last
         try:
-            self._zip = zipfile.ZipFile(file)
-        except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-            raise BadOption(
-                f"{self.name} cannot be read as a zip: {error}.", next_step="Make the archive again."
-            ) from error
-        self._listed = self._zip.infolist()
-        try:
-            self._check(_size(file))
+            self._zip = open_zip(self._file, self.name, members=MEMBERS_MAX)
+            self._listed = self._zip.infolist()
+            self._check(self._file.seek(0, 2))
         except BadOption:
-            self.close()
+            self._file.close()
             raise
 
     def members(self, suffixes: frozenset[str]) -> list[Member]:
@@ -89,8 +150,7 @@ class Archive:
     def close(self) -> None:
         """Close the file."""
         self._zip.close()
-        if self._file is not None:
-            self._file.close()
+        self._file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -102,9 +162,7 @@ class Archive:
         total = sum(info.file_size for info in self._listed)
         packed = max(1, size)
         advice = "Split it into smaller archives."
-        if len(self._listed) > MEMBERS_MAX:
-            reason = f"{len(self._listed)} members, and at most {MEMBERS_MAX} are read"
-        elif total > BYTES_MAX:
+        if total > BYTES_MAX:
             reason = f"{total} bytes when unpacked, and at most {BYTES_MAX} are read"
         elif total > _RATIO_FREE and total > RATIO_MAX * packed:
             reason = (
@@ -126,8 +184,13 @@ def _shown(name: str) -> str:
     return "".join(letter if letter.isprintable() else "?" for letter in name)[:200]
 
 
-def _size(file: Path | BinaryIO) -> int:
-    return file.stat().st_size if isinstance(file, Path) else file.seek(0, 2)
+def _opened(file: Path) -> BinaryIO:
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise BadOption(
+            f"{file} cannot be read as a zip: {error.strerror or error}.", next_step="Check who may read it."
+        ) from error
 
 
 def _place(name: str) -> PurePosixPath | None:
