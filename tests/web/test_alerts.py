@@ -141,6 +141,42 @@ def test_who_is_no_listener_is_refused(client: httpx.Client) -> None:
     assert client.post(ALERTS).status_code == 405
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"origin": "http://evil.example", "sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "cross-site"},
+        {"sec-fetch-site": "same-site"},
+        {"origin": "null"},
+    ],
+    ids=str,
+)
+def test_a_page_of_another_site_hears_nothing(
+    here: tuple[Server, httpx.Client], headers: dict[str, str]
+) -> None:
+    """Its EventSource would swallow what the own pages are to show, and take the places to listen."""
+    _, client = here
+    sent = try_out(client, made(client))
+    with client.stream("GET", ALERTS, headers=headers) as answer:
+        answer.read() if answer.status_code != 200 else None
+        assert answer.status_code == 403
+        assert answer.json()["code"] == "origin_refused"
+    assert state(client, sent)[0] == "waiting"
+    own = {"origin": str(client.base_url).rstrip("/"), "sec-fetch-site": "same-origin"}
+    with client.stream("GET", ALERTS, headers=own) as answer:
+        assert Listener(answer).hear()[1]["id"] == sent
+
+
+def test_the_head_of_a_stream_is_no_listener(here: tuple[Server, httpx.Client]) -> None:
+    _, client = here
+    sent = try_out(client, made(client))
+    answer = client.head(ALERTS)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/event-stream")
+    assert state(client, sent)[0] == "waiting"
+    with listening(client) as page:
+        assert page.hear()[1]["id"] == sent
+
+
 def test_only_so_many_listen_and_nobody_holds_the_server_up(here: tuple[Server, httpx.Client]) -> None:
     server, _ = here
     limits = httpx.Limits(max_connections=None)

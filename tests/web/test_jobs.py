@@ -1,5 +1,6 @@
 """Jobs over HTTP, with a worker that really works: submit, watch, read, retry, cancel, remove."""
 
+import asyncio
 import csv
 import io
 import json
@@ -16,8 +17,12 @@ import pytest
 from tests.web import tiny
 from tests.web.conftest import Server, end, start
 
-from sightline.settings import load_settings
+from sightline.settings import Settings, load_settings
+from sightline.web.download import Download
+from sightline.web.guards import HostList
+from sightline.web.keys import Keyring
 from sightline.web.patience import allowed_s, is_large
+from sightline.web.services import HEAD, Services
 
 JOBS = "/api/v1/jobs"
 Json = dict[str, Any]
@@ -123,10 +128,40 @@ def test_everything_of_a_job_can_be_taken_away(working: httpx.Client, cat: bytes
     assert {row["image"] for row in table} == {"a.jpg", "c.jpg"}
     coco = working.get(f"{place}/results?format=coco").json()
     assert len(coco["images"]) == 2
+    head = working.head(f"{place}/results?format=zip")
+    assert (head.status_code, head.headers["content-type"]) == (200, "application/zip")
     archive = zipfile.ZipFile(io.BytesIO(working.get(f"{place}/results?format=zip").content))
     assert archive.testzip() is None
     assert sum(name.endswith("_annotated.jpg") for name in archive.namelist()) == 2
     assert code(working.get(f"{place}/results?format=xml")) == (400, "bad_option")
+
+
+def test_nothing_is_made_for_a_head() -> None:
+    """The head of an export is answered, and no picture is read or drawn for it."""
+    made: list[str] = []
+
+    def chunks() -> Iterator[bytes]:
+        made.append("begun")
+        yield b"x"
+
+    sent: list[Json] = []
+
+    async def answer(scope: Json) -> None:
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        async def receive() -> Any:
+            await asyncio.Event().wait()
+
+        settings = Settings()
+        services = Services(settings, Keyring(""), HostList(settings))
+        await Download(services, "a.zip", "application/zip", chunks())(scope, receive, send)
+
+    asyncio.run(answer({"type": "http", HEAD: True}))
+    assert [message.get("body", b"") for message in sent] == [b"", b""]
+    assert not made
+    asyncio.run(answer({"type": "http"}))
+    assert b"".join(message.get("body", b"") for message in sent) == b"x"
 
 
 def test_uploads_then_a_job_of_them(working: httpx.Client, cat: bytes) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from sightline.web.services import Services
+from sightline.web.services import HEAD, Services, disconnected
 
 
 class Download(Response):
@@ -23,9 +23,11 @@ class Download(Response):
             (b"cache-control", b"private, no-cache"),
         ]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's
-        """Send it until it ends or the client leaves."""
-        gone = asyncio.create_task(_left(receive))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it until it ends or the client leaves; nothing is made for who asked for the head only."""
+        if HEAD in scope:
+            self._chunks = iter(())
+        gone = asyncio.create_task(disconnected(receive))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": self._head})
             while (
@@ -44,8 +46,3 @@ class Download(Response):
         if close is not None:
             with contextlib.suppress(RuntimeError):
                 close()
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

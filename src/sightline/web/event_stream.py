@@ -9,11 +9,13 @@ import json
 import re
 from typing import Any, Final, Protocol
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from sightline.errors import BadOption, Busy, SightlineError
-from sightline.web.services import Services
+from sightline.web.guards import check_page
+from sightline.web.services import HEAD, Services, disconnected, services_of
 
 STREAMS_MAX: Final = 100
 LOOK_S: Final = 0.4
@@ -63,14 +65,18 @@ def last_event(header: str | None, after: int | None) -> int | None:
     return int(header)
 
 
-def check_room(services: Services, of: str) -> None:
-    """Whether one more may listen.
+def admit(request: Request, of: str) -> Services:
+    """The services, for one more who may listen.
 
     Raises:
+        OriginRefused: A page of another site wants to listen.
         Busy: As many as may listen already.
     """
+    services = services_of(request)
+    check_page(request.scope["headers"], request.headers["host"])
     if services.streams[of] >= STREAMS_MAX:
         raise Busy(f"{STREAMS_MAX} connections watch {of}, which is the most that may.", retry_after_s=5)
+    return services
 
 
 class EventStream(Response):
@@ -82,10 +88,14 @@ class EventStream(Response):
         self._services, self._feed = services, feed
         self._first, self._ended = first, ended
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell what happens until there is no more to tell, the client leaves, or the server stops."""
+        if HEAD in scope:
+            await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+            await send({"type": "http.response.body", "body": b""})
+            return
         self._services.streams[self._feed.of] += 1
-        gone = asyncio.create_task(_left(receive))
+        gone = asyncio.create_task(disconnected(receive))
         try:
             await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
             with contextlib.suppress(SightlineError):
@@ -114,8 +124,3 @@ class EventStream(Response):
             if gone.done():
                 return
             text, ended = await self._feed.more()
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sightline.web.guards import check_origin
 from sightline.web.handshake import Handshake
 from sightline.web.problems import MEDIA_TYPE, Problem, Stopping, problem_of
-from sightline.web.services import ClientGone, Services, arrived, new_request_id
+from sightline.web.services import HEAD, ClientGone, Services, arrived, new_request_id
 
 CONTENT_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -69,7 +69,7 @@ class _Visit:
         self.id = new_request_id()
         self._method = scope["method"]
         if self._method == "HEAD":  # answered as GET; the server leaves the body out
-            scope = {**scope, "method": "GET"}
+            scope = {**scope, "method": "GET", HEAD: True}
         self._services, self._scope, self._send = services, scope, send
         self._begun = time.perf_counter()
         self._status = 0

@@ -96,15 +96,26 @@ def check_origin(method: str, headers: Headers, host: str) -> None:
     Raises:
         OriginRefused: The request comes from another site's page.
     """
-    if method in SAFE_METHODS:
-        return
+    if method not in SAFE_METHODS:
+        check_page(headers, host)
+
+
+def check_page(headers: Headers, host: str) -> None:
+    """Refuse what a page of another origin asks for, whatever the method.
+
+    For what has a price or a consequence although it is a GET: a stream of events, which any page may open,
+    takes one of few places, and telling of an alert marks it as told.
+
+    Raises:
+        OriginRefused: The request comes from another site's page.
+    """
     for name, value in headers:
         if name == b"origin":
             scheme, _, place = value.decode("latin-1").partition("://")
             if scheme not in {"http", "https"} or place.lower() != host.lower():
-                raise OriginRefused("A page of another origin may not change anything here.")
+                raise OriginRefused("A page of another origin may not do this here.")
         elif name == b"sec-fetch-site" and value not in {b"same-origin", b"none"}:
-            raise OriginRefused("A page of another site may not change anything here.")
+            raise OriginRefused("A page of another site may not do this here.")
 
 
 def _has_port(entry: str) -> bool:

@@ -54,7 +54,7 @@ class HostRefused(SightlineError):
 
 
 class OriginRefused(SightlineError):
-    """A page of another site tries to change something here."""
+    """A page of another site tries to change something here, or to listen."""
 
     code: ClassVar[str] = "origin_refused"
     default_next_step: ClassVar[str] = "Send the request from Sightline's own page, or from a program."

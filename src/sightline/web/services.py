@@ -43,6 +43,8 @@ _MB: Final = 1024 * 1024
 _IDS: Final = random.Random()  # noqa: S311 - ids; asking the kernel each time costs more than a refusal
 
 
+HEAD: Final = "sightline.head"
+"""Key of an ASGI scope: it is answered as GET, but only its head will be sent."""
 ARRIVED: Final = "sightline.arrived"
 """Key of an ASGI scope: what to call when the request is on the road, or will never be."""
 
@@ -278,7 +280,7 @@ class Services:
         loop = asyncio.get_running_loop()
         workers = self._waiters if waits else self._crew()
         jobs = [loop.run_in_executor(workers, item) for item in work]
-        gone = loop.create_task(_disconnected(receive))
+        gone = loop.create_task(disconnected(receive))
         waited: set[asyncio.Future[Any]] = set(jobs)
         try:
             while waited and not gone.done():
@@ -336,7 +338,8 @@ def arrived(scope: Scope) -> None:
         tell()
 
 
-async def _disconnected(receive: Receive) -> None:
+async def disconnected(receive: Receive) -> None:
+    """Return when the client has left; what it still sends is dropped."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

@@ -8,8 +8,7 @@ from starlette.responses import Response
 
 from sightline.web.alert_events import AlertFeed
 from sightline.web.endpoint import Routes
-from sightline.web.event_stream import EventStream, check_room, last_event
-from sightline.web.services import services_of
+from sightline.web.event_stream import EventStream, admit, last_event
 
 ALERTS: Final = "/api/v1/alerts/events"
 _EVENTS: Final[dict[int | str, dict[str, Any]]] = {
@@ -32,8 +31,7 @@ async def watch_alerts(
     Last-Event-ID (or `after`) misses nothing that is younger; who comes without begins with what nobody was
     told yet. Being handed to one such connection makes a delivery `delivered`.
     """
-    services = services_of(request)
-    check_room(services, "alerts")
+    services = admit(request, "alerts")
     feed = AlertFeed(services.board, last_event(request.headers.get("last-event-id"), after))
     first, _ = await feed.more()
     return EventStream(services, feed, first)
@@ -50,6 +48,7 @@ ENDPOINTS: Final = (
         None,
         "bad_option",
         "busy",
+        "origin_refused",
         also=_EVENTS,
     ),
 )

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from sightline.errors import BadOption, NotFound
 from sightline.web.endpoint import Routes
-from sightline.web.event_stream import EventStream, check_room, last_event
+from sightline.web.event_stream import EventStream, admit, last_event
 from sightline.web.job_doc import ACCEPTED, EVENTS, SUBMIT, UPLOAD, UPLOADED
 from sightline.web.job_events import JobFeed
 from sightline.web.job_order import submit
@@ -101,8 +101,7 @@ async def watch_job(
     Without Last-Event-ID (or `after`) it begins with the job as it is now. Each event's id is kept with the
     job, so whoever comes back with the last one misses nothing. The stream ends when the job ends.
     """
-    services = services_of(request)
-    check_room(services, "jobs")
+    services = admit(request, "jobs")
     known = last_event(request.headers.get("last-event-id"), after)
     await asyncio.to_thread(find_job, services, job_id)
     feed = JobFeed(services.ledger, job_id, known)
@@ -179,7 +178,18 @@ ENDPOINTS: Final = (
     ),
     _route("GET", JOBS, list_jobs, "read", "List jobs", JobListBody, "bad_option"),
     _route("GET", _ONE, show_job, "read", "Show a job", JobBody, *GONE),
-    _route("GET", f"{_ONE}/events", watch_job, "read", "Watch a job", None, *GONE, "busy", also=EVENTS),
+    _route(
+        "GET",
+        f"{_ONE}/events",
+        watch_job,
+        "read",
+        "Watch a job",
+        None,
+        *GONE,
+        "busy",
+        "origin_refused",
+        also=EVENTS,
+    ),
     _route("POST", f"{_ONE}/retry", retry_job, "infer", "Try a job again", JobBody, *GONE, "conflict"),
     _route(
         "DELETE",
