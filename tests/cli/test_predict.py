@@ -1,4 +1,5 @@
 import csv
+import hashlib
 import io
 import json
 import os
@@ -130,6 +131,8 @@ def test_csv_and_coco(run: Run, yolox_data: Path, samples: Path) -> None:
     )
     assert {row["image"] for row in rows} == {str(word) for word in words}
     assert all(float(row["score"]) >= 0.35 for row in rows)
+    sent = {str(word): hashlib.sha256(word.read_bytes()).hexdigest() for word in words}
+    assert {row["image"]: row["image_sha256"] for row in rows} == sent
     coco = json.loads(run("predict", *words, "--format", "coco", data=yolox_data).stdout)
     assert len(coco["images"]) == 2
     assert len(coco["annotations"]) == len(rows)

@@ -1,6 +1,7 @@
 """A job's results as files: what they hold, and that they are written while they are read."""
 
 import csv
+import hashlib
 import io
 import json
 import zipfile
@@ -84,6 +85,24 @@ def test_json_lines(ledger: Ledger, finished: Make, detected: Result, segmented:
     assert lines[1]["result"] is None
     assert lines[1]["error"]["code"] == "not_a_picture"
     assert lines[2]["result"] == native.to_json(replace(segmented, source="in/2.jpg"))
+
+
+def test_csv_says_which_bytes_were_looked_at(ledger: Ledger, detected: Result) -> None:
+    """Of an upload or an address; of a picture out of a zip or a bucket nobody has the sum."""
+    digest = ledger.keep(Picture(b"its bytes", "image/jpeg"))
+    listed = ledger.keep(Picture(pictures_blob([(digest, "a.jpg")]), LIST_TYPE))
+    order = PredictOrder(Inputs("pictures", listed))
+    job = ledger.submit(PREDICT, order.to_json(), blobs=[digest, listed])
+    claim = ledger.claim("test", (PREDICT,))
+    assert claim is not None
+    items = [
+        Item(job.id, place, "a.jpg", "done", native.to_json(replace(detected, id=str(place))), image=image)
+        for place, image in enumerate((digest, None))
+    ]
+    ledger.put_items(claim, items)
+    ledger.finish(claim)
+    rows = list(csv.DictReader(io.StringIO(exported(ledger, job, "csv").decode())))
+    assert [row["image_sha256"] for row in rows] == [hashlib.sha256(b"its bytes").hexdigest()] * 2 + [""] * 2
 
 
 def test_csv_has_one_head_and_every_row(

@@ -1,6 +1,7 @@
 """What is stored, shown, exported and deleted."""
 
 import csv
+import hashlib
 import io
 import json
 from typing import Any
@@ -123,6 +124,7 @@ def test_exports(client: httpx.Client, cat: bytes) -> None:
     assert export("classes.txt").text.splitlines() == ["person", "dog", "<b>cat</b>"]
     rows = list(csv.DictReader(io.StringIO(export("csv", "?labels=dog").text)))
     assert [row["label"] for row in rows] == ["dog"]
+    assert {row["image_sha256"] for row in rows} == {hashlib.sha256(cat).hexdigest()}
     voc = ET.fromstring(export("voc.xml", "?min_score=0.1").text)
     assert [item.text for item in voc.iterfind("object/name")] == ["person", "dog", "<b>cat</b>"]
 

@@ -197,6 +197,7 @@ def test_samples_and_palette(client: httpx.Client) -> None:
             assert opened.size == (sample["width"], sample["height"])
         assert sample["licence"]
         assert sample["alt"]
+        assert sample["changes"], "which licences ask to be told, and the page shows"
     colors = client.get("/api/v1/palette").json()["colors"]
     assert len(colors) >= 8
     assert all(re.fullmatch("#[0-9a-f]{6}", color) for color in colors)

@@ -1,5 +1,6 @@
 """The work of ``sightline predict``: every picture along the road, several at once, answers in order."""
 
+import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,8 @@ class Outcome:
 
     result: Result | None = None
     drawing: bytes = b""
+    digest: str = ""
+    """SHA-256 of the picture's bytes."""
     error: SightlineError | None = None
 
 
@@ -116,14 +119,14 @@ class _Desk:
             drawing = self.road.decoder.draw(data, result, _media_type(picture)) if self.folder else b""
         except (InputError, DeadlineExceeded) as error:
             return Outcome(error=error)
-        return Outcome(result, drawing)
+        return Outcome(result, drawing, hashlib.sha256(data).hexdigest())
 
     def hand_out(self, picture: Picture, outcome: Outcome) -> None:
         if outcome.error is not None:
             self.writer.fail(picture.source, outcome.error)
             click.echo(f"{clean(picture.source)}: {words(outcome.error)}", err=True)
         elif outcome.result is not None:
-            self.writer.add(outcome.result)
+            self.writer.add(outcome.result, outcome.digest)
             self.save(picture, outcome.result, outcome.drawing)
 
     def save(self, picture: Picture, result: Result, drawing: bytes) -> None:

@@ -19,8 +19,8 @@ class Writer(ABC):
         self.stream = stream or sys.stdout
 
     @abstractmethod
-    def add(self, result: Result) -> None:
-        """Take one answer, in order."""
+    def add(self, result: Result, digest: str = "", /) -> None:
+        """Take one answer, in order; ``digest`` is the SHA-256 of the picture's bytes, if it is known."""
 
     def fail(self, source: str, error: SightlineError) -> None:  # noqa: B027 - most formats have no place for it
         """Take note of a picture without an answer."""
@@ -54,12 +54,12 @@ def open_writer(kind: str, *, many: bool, saved: Path | None) -> Writer:
 
 
 class _Table(Writer):
-    def add(self, result: Result) -> None:
+    def add(self, result: Result, _digest: str = "", /) -> None:
         self.line(for_people(result))
 
 
 class _JsonOne(Writer):
-    def add(self, result: Result) -> None:
+    def add(self, result: Result, _digest: str = "", /) -> None:
         self.line(json.dumps(native.to_json(result), ensure_ascii=False, indent=2))
 
 
@@ -71,7 +71,7 @@ class _JsonList(Writer):
         self._count = 0
         self._errors: list[dict[str, str]] = []
 
-    def add(self, result: Result) -> None:
+    def add(self, result: Result, _digest: str = "", /) -> None:
         head = '{"results": [\n' if self._count == 0 else ",\n"
         self.stream.write(head + json.dumps(native.to_json(result), ensure_ascii=False))
         self.stream.flush()
@@ -94,8 +94,8 @@ class _Csv(Writer):
         super().__init__()
         self._began = False
 
-    def add(self, result: Result) -> None:
-        head, _, rows = table.csv([result]).partition("\n")
+    def add(self, result: Result, digest: str = "", /) -> None:
+        head, _, rows = table.csv([result], {result.id: digest}).partition("\n")
         self.stream.write(rows if self._began else f"{head}\n{rows}")
         self.stream.flush()
         self._began = True
@@ -108,7 +108,7 @@ class _Coco(Writer):
         super().__init__()
         self._results: list[Result] = []
 
-    def add(self, result: Result) -> None:
+    def add(self, result: Result, _digest: str = "", /) -> None:
         self._results.append(result)
 
     def end(self) -> None:
@@ -121,7 +121,7 @@ class _PerPicture(Writer):
         super().__init__()
         self._kind, self._silent = kind, silent
 
-    def add(self, result: Result) -> None:
+    def add(self, result: Result, _digest: str = "", /) -> None:
         if not self._silent:
             self.stream.write(sidecar(self._kind, result)[1])
             self.stream.flush()

@@ -21,13 +21,16 @@ _SIDES = ("x1", "y1", "x2", "y2")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
-def csv(results: Iterable[Result], digests: Mapping[str, str] | None = None) -> str:
-    """The table of all results; ``digests``: result id -> SHA-256 of its picture, where it is known."""
+def csv(results: Iterable[Result], digests: Mapping[str, str]) -> str:
+    """The table of all results; ``digests``: result id -> SHA-256 of its picture's bytes, where it is known.
+
+    Of pictures out of a zip or a bucket only the place is known.
+    """
     text = io.StringIO()
     writer = _csv.writer(text, quoting=_csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
     writer.writerow(COLUMNS)
     for result in results:
-        picture = [safe(result.source), (digests or {}).get(result.id, ""), result.width, result.height]
+        picture = [safe(result.source), digests.get(result.id, ""), result.width, result.height]
         model = [f"{result.model.name}@{result.model.version}", result.model.digest.removeprefix("sha256:")]
         told = safe(result.prediction.verdict) if isinstance(result.prediction, Staged) else ""
         for row, verdict in _rows(result) or [([""] * 6, "")]:

@@ -7,6 +7,7 @@ more memory than one of ten.
 import csv
 import io
 import json
+import time
 import zipfile
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from sightline.jobs.inputs import PREDICT, PredictOrder
 from sightline.jobs.ledger import Ledger
 from sightline.jobs.pictures import Pictures, Words, words_of
 from sightline.jobs.video import VIDEO
+from sightline.storage.blobs import Stored
 from sightline.storage.job_kept import Item, Job
 from sightline.storage.kept import ME
 from sightline.types import Classification, Result, Staged
@@ -111,19 +113,24 @@ def _of_video(kind: Format, ledger: Ledger, job: Job, owner: str) -> Export:
             else "Ask again once it is done.",
         )
 
-    def data_of(item: Item) -> bytes:
+    def file_of(item: Item) -> Stored:
         assert item.image is not None  # each of its files is a blob
-        return ledger.picture(job.id, item.image, owner=owner).data
+        return ledger.file(job.id, item.image, owner=owner)
 
     def plain() -> Generator[bytes, None, None]:
-        yield data_of(files[f".{kind}"])
+        yield from file_of(files[f".{kind}"]).pieces()
 
     def packed() -> Generator[bytes, None, None]:
         pipe = _Pipe()
         with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
             for item in files.values():
-                archive.writestr(item.source, data_of(item))
-                yield pipe.taken()
+                file = file_of(item)
+                about = zipfile.ZipInfo(item.source, time.localtime()[:6])
+                about.external_attr, about.file_size = 0o600 << 16, file.size()
+                with archive.open(about, "w") as member:
+                    for piece in file.pieces():
+                        member.write(piece)
+                        yield pipe.taken()
         yield pipe.taken()
 
     made = packed() if kind == "zip" else plain()
@@ -183,10 +190,10 @@ def _jsonl(items: _Items) -> Generator[bytes, None, None]:
 
 
 def _csv(items: _Items) -> Generator[bytes, None, None]:
-    head, _, _ = table.csv([]).partition("\r\n")
+    head, _, _ = table.csv([], {}).partition("\r\n")
     yield f"{head}\r\n".encode()
-    for _, result in items.results():
-        yield table.csv([result]).partition("\r\n")[2].encode()
+    for item, result in items.results():
+        yield table.csv([result], {result.id: item.image or ""}).partition("\r\n")[2].encode()
 
 
 def _coco(items: _Items) -> Generator[bytes, None, None]:

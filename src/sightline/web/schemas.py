@@ -280,6 +280,7 @@ class Sample(Body):
     licence_url: str
     author: str
     page: str
+    changes: str = Field(description="What was done to the picture, as licences ask to say.")
 
 
 class SampleList(Body):

@@ -81,7 +81,7 @@ async def show_annotated(
     kind = drawn_type(request.headers.get("accept", "").encode("latin-1", "replace")) or "image/jpeg"
 
     def draw() -> tuple[Result, bytes]:
-        result = _shown(services, result_id, min_score, labels)
+        result = _shown(services, services.store.get(result_id), min_score, labels)
         return result, drawn(services, services.store.image(result_id), result, kind)
 
     with services.road.enter() as call:  # drawing takes a decoder as looking does, and waits in the same line
@@ -99,32 +99,37 @@ def delete_result(request: Request, result_id: ResultId) -> Response:
     return Response(status_code=204)
 
 
-def _export(suffix: str, kind: str, write: Callable[[Result], str]) -> Callable[..., Response]:
+def _export(suffix: str, kind: str, write: Callable[[Result, str], str]) -> Callable[..., Response]:
     def export(
         request: Request, result_id: ResultId, min_score: MinScore = None, labels: Labels = None
     ) -> Response:
-        result = _shown(services_of(request), result_id, min_score, labels)
+        services = services_of(request)
+        record = services.store.get(result_id)
+        result = _shown(services, record, min_score, labels)
+        written = write(result, record.input_sha256)
         name = f"{_stem(result)}.{suffix}"
-        return Response(write(result), headers={"content-type": kind} | _FRESH | _named(name, "attachment"))
+        return Response(written, headers={"content-type": kind} | _FRESH | _named(name, "attachment"))
 
     export.__name__ = "export_" + suffix.replace(".", "_")
     export.__doc__ = f"Download a stored result as {suffix}, from `min_score` up and with `labels` only."
     return export
 
 
-EXPORTS: Final[dict[str, tuple[str, Callable[[Result], str]]]] = {
-    "coco.json": ("application/json", lambda result: coco.dumps([result])),
-    "yolo.txt": ("text/plain; charset=utf-8", yolo.write),
-    "classes.txt": ("text/plain; charset=utf-8", lambda result: yolo.classes(result.labels)),
-    "voc.xml": ("application/xml", voc.write),
-    "csv": ("text/csv; charset=utf-8", lambda result: table.csv([result])),
-    "json": ("application/json", lambda result: _text(native.to_json(result))),
+EXPORTS: Final[dict[str, tuple[str, Callable[[Result, str], str]]]] = {
+    "coco.json": ("application/json", lambda result, _: coco.dumps([result])),
+    "yolo.txt": ("text/plain; charset=utf-8", lambda result, _: yolo.write(result)),
+    "classes.txt": ("text/plain; charset=utf-8", lambda result, _: yolo.classes(result.labels)),
+    "voc.xml": ("application/xml", lambda result, _: voc.write(result)),
+    "csv": ("text/csv; charset=utf-8", lambda result, digest: table.csv([result], {result.id: digest})),
+    "json": ("application/json", lambda result, _: _text(native.to_json(result))),
 }
-"""Suffix -> media type and writer. Longer suffixes first: the first route that fits is taken."""
+"""Suffix -> media type and writer, which is also told the SHA-256 of what was sent.
+
+Longer suffixes first: the first route that fits is taken.
+"""
 
 
-def _shown(services: Services, result_id: str, min_score: float | None, labels: str | None) -> Result:
-    record = services.store.get(result_id)
+def _shown(services: Services, record: Record, min_score: float | None, labels: str | None) -> Result:
     wanted = frozenset(labels_of(labels)) if labels else None
     ask = Ask(min_score=record.min_score if min_score is None else min_score, labels=wanted)
     return native.from_json(select(dict(record.payload), ask), labels=_label_names(services, record))

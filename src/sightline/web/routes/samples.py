@@ -13,7 +13,7 @@ from sightline.web.routes.predict import json_response
 from sightline.web.schemas import PaletteBody, SampleList
 
 _FOLDER: Final = Path(__file__).parent.parent / "static" / "samples"
-_SHOWN: Final = ("title", "alt", "licence", "licence_url", "author", "page")
+_SHOWN: Final = ("title", "alt", "licence", "licence_url", "author", "page", "changes")
 _HOUR: Final = "private, max-age=3600"
 
 
