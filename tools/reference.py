@@ -48,7 +48,7 @@ _MEANINGS = {
     ExitCode.SOME_FAILED: "The command ran, but something in it failed: one or more pictures, or a check of "
     "`sightline doctor`. The rest was done.",
     ExitCode.USAGE: "Usage: an unknown option, a wrong value, a setting that cannot work.",
-    ExitCode.MODEL: "A model: not found, refused, or broken while running.",
+    ExitCode.MODEL: "A model, job or rule that is not there; a model that was refused or broke.",
     ExitCode.NOT_NOW: "Not now: too busy, too late, or no disk space. The same command may work later.",
     ExitCode.BUG: "A bug in Sightline. `sightline --traceback …` shows where.",
     ExitCode.INTERRUPTED: "Interrupted with Ctrl-C.",

@@ -66,7 +66,9 @@ class Settings:
     fetch_total_s: float = _setting(10.0, "Seconds that fetching a picture from an address may take.")
     fetch_max_mb: float = _setting(25.0, "Largest picture fetched from an address.")
     fetch_allow: str = _setting(
-        "", "Private hosts that may be fetched, comma separated: `camera.lan, 10.0.0.7:8080`. Empty: none."
+        "",
+        "Private hosts, RTSP cameras and devices that requests and rules may reach, comma separated: "
+        "`camera.lan, 10.0.0.7:8080, /dev/video0`. Empty: none.",
     )
     retention_days: float = _setting(30.0, "Days that stored results are kept. 0: until deleted.")
     results_max: int = _setting(50_000, "Most stored results; the oldest give way. 0: no limit.")

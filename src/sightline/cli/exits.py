@@ -6,7 +6,7 @@ code   meaning
 0      everything asked for was done
 1      the command ran, but something in it failed: some pictures, or a check of ``doctor``
 2      usage: an unknown option, a wrong value, a setting that cannot work
-3      a model: not found, refused, or broken while running
+3      a model, job or rule that is not there; a model that was refused or broke
 4      not now: too busy, too late, out of reach, or no disk space; it may work later
 70     a bug in Sightline (``--traceback`` shows where)
 130    interrupted with Ctrl-C
