@@ -1,4 +1,4 @@
-"""The README is what people try first: transcript, requests and programs run as they stand there."""
+"""README and tutorial are what people try first: transcripts, requests and programs run as they stand."""
 
 import contextlib
 import io
@@ -67,10 +67,14 @@ def _near(said: str, shown: str) -> bool:
     return abs(float(said) - float(shown)) <= (0.03 if "." in shown else 4)
 
 
-def test_the_transcript_is_what_the_command_prints(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    (block,) = [block for block in _blocks("console") if "sightline predict" in block]
-    command, _, shown = block.partition("$ sightline predict ")[2].partition("\n")
-    monkeypatch.chdir(SAMPLES)
+@pytest.mark.parametrize("page", ["README.md", "docs/tutorial/first-result.md"])
+def test_the_transcript_is_what_the_command_prints(
+    run: Run, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    blocks = _blocks("console", (ROOT / page).read_text("utf-8"))
+    (block,) = [block for block in blocks if re.search(r"sightline predict [^\n]+\n\w", block)]
+    command, _, shown = block.partition("sightline predict ")[2].partition("\n")
+    monkeypatch.chdir(ROOT)
     done = run("predict", *shlex.split(command))
     assert done.exit_code == 0, done.stderr
     said = [line.split() for line in done.stdout.splitlines()]
@@ -127,3 +131,16 @@ def test_programs_run(server: str, program: str, monkeypatch: pytest.MonkeyPatch
     with contextlib.redirect_stdout(printed):
         exec(compile(code, "program", "exec"), {"__name__": "__main__"})
     assert printed.getvalue().startswith("cat 0.")
+
+
+def test_the_program_of_the_jobs_page_sends_portions_and_submits_them(server: str) -> None:
+    (code,) = _blocks("python", (ROOT / "docs/how-to/jobs.md").read_text("utf-8"))
+    names: dict[str, Any] = {}
+    exec(compile(code.replace("http://127.0.0.1:8000", server), "program", "exec"), names)
+    portions = [names["upload"]([SAMPLES / name]) for name in ("cat.jpg", "coffee.jpg")]
+    address = names["submit"](portions[0] + portions[1], "holiday-2026")
+    assert names["submit"](portions[0] + portions[1], "holiday-2026") == address
+    with urllib.request.urlopen(server + address, timeout=60) as answer:
+        job = json.load(answer)
+    assert "cat.jpg" in job["name"]
+    assert "coffee.jpg" in job["name"]
