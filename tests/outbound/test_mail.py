@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.outbound.postbox import Postbox, postbox
 
-from sightline.errors import ConfigError, FetchRefused
+from sightline.errors import BadOption, ConfigError, FetchRefused
 from sightline.outbound import mail
 from sightline.outbound.mail import check_mail, send_mail
 from sightline.settings import Settings, load_settings
@@ -55,6 +55,18 @@ def test_a_letter_arrives_whole() -> None:
     assert read.get_content().replace("\r\n", "\n") == "rider scored 0.91.\nSource: naïve\n"
     assert f"rcpt TO:<{TO}>".lower() in [line.lower() for line in box.said]
     assert box.encrypted == [False]
+
+
+@pytest.mark.parametrize("to", ["a@[", "jo@example.org\nBcc: kim@example.org"])
+def test_an_address_that_no_message_can_have_is_no_riddle(to: str) -> None:
+    with postbox() as box, pytest.raises(BadOption, match="No message can be sent to"):
+        send_mail(to, "Rider at the door", "rider scored 0.91.\n", settings_for(box))
+    assert box.letters == []
+
+
+def test_a_sender_that_is_none_is_said_before_a_rule_is_made() -> None:
+    with postbox() as box, pytest.raises(ConfigError, match="mail_from"):
+        check_mail(replace(settings_for(box), mail_from="a@["))
 
 
 def test_encryption_that_is_offered_is_used(trusted: ssl.SSLContext) -> None:

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from tests.rules.receiver import Inbox
 from sightline.errors import BadOption, FetchRefused, NotFound
 from sightline.rules import Alert, RuleDesk, signing
 from sightline.settings import Settings
+from sightline.storage import rule_rows
 from sightline.storage.database import Database
 from sightline.storage.kept import DATABASE, FOLDER
+from sightline.storage.rule_kept import Action, Condition, Rule
 from sightline.types import Detections, ModelRef, Result
 
 SEEN = Result(
@@ -166,6 +169,46 @@ def test_a_command_that_fails_says_so(opened: Opening) -> None:
     assert told == {3: "no milk\n", None: "It could not be started: No such file or directory."}
 
 
+def made_before(settings: Settings, opened: Opening, *actions: Action) -> RuleDesk:
+    """A desk with rules that today's checks would refuse, each of one action."""
+    file = settings.data_path / FOLDER / DATABASE
+    database = Database(settings.database, file)
+    for number, action in enumerate(actions):
+        old = Rule(
+            f"r{number}", f"r{number}", Condition("person", 0.5, 1, 1), (action,), 0.0, (), "whsec_eA=="
+        )
+        database.write(partial(rule_rows.add, rule=old))
+    database.close()
+    return opened(waits_s=(3600.0,))
+
+
+def test_what_nobody_foresaw_fails_once_and_holds_up_nothing(
+    settings: Settings, opened: Opening, inbox: Inbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    poison, sound = Action("command", argv=("true", "a\0b")), Action("webhook", to=inbox.url)
+    desk = made_before(settings, opened, poison, sound)
+    desk.seen("door", SEEN, 1.0)
+    told = {one.kind: one for one in ended(desk, 2)}
+    assert (told["webhook"].state, told["command"].state) == ("delivered", "failed")
+    assert told["command"].attempts == 1
+    assert "ValueError" in told["command"].answer
+    assert told["command"].id in caplog.text
+
+
+def test_an_address_of_long_ago_that_is_none_fails_once(settings: Settings, opened: Opening) -> None:
+    mailing = replace(settings, mail_server="smtp://localhost:9", mail_from="door@example.org")
+    made_before(settings, opened, Action("email", to="a@["))
+    file = settings.data_path / FOLDER / DATABASE
+    desk = RuleDesk(mailing, Database(settings.database, file))
+    try:
+        desk.seen("door", SEEN, 1.0)
+        (one,) = ended(desk)
+    finally:
+        desk.close()
+    assert (one.state, one.attempts) == ("failed", 1)
+    assert "No message can be sent to 'a@['" in one.answer
+
+
 def test_a_test_does_the_actions_without_a_capture(opened: Opening, inbox: Inbox) -> None:
     desk = opened()
     kept = desk.add(rule({"kind": "webhook", "url": inbox.url}, quiet_s=600))
@@ -241,6 +284,9 @@ def test_a_name_that_means_a_private_address_gets_nothing(opened: Opening, inbox
         (rule({"kind": "webhook"}), "url"),
         (rule({"kind": "command", "argv": ["true"]}), "over HTTP"),
         (rule({"kind": "email", "to": "a@b\nBcc: c@d"}), "to"),
+        (rule({"kind": "email", "to": "a@["}), "no e-mail address"),
+        (rule({"kind": "command", "argv": ["true", "a\0b"]}), "argv.1: it cannot hold the character NUL"),
+        (rule(HOOK, name="a\0b"), "name: it cannot hold the character NUL"),
     ],
 )
 def test_a_rule_that_is_off_is_refused_with_its_place(

@@ -6,12 +6,13 @@ import urllib.parse
 from email.message import EmailMessage
 from typing import Final
 
-from sightline.errors import ConfigError, FetchRefused
+from sightline.errors import BadOption, ConfigError, FetchRefused
 from sightline.settings import Settings
 
 _PORTS: Final = {"smtp": 587, "smtps": 465}
 _WAIT_S: Final = 20.0
 _EXAMPLE: Final = "Write it as `smtps://user:password@mail.example.org` or `smtp://localhost:25`."
+_SENDER: Final = "Write it as `sightline@example.org`."
 
 
 def check_mail(settings: Settings) -> None:
@@ -21,6 +22,7 @@ def check_mail(settings: Settings) -> None:
         ConfigError: ``mail_server`` or ``mail_from`` is missing or malformed.
     """
     _server(settings)
+    _begun(settings)
 
 
 def send_mail(to: str, subject: str, text: str, settings: Settings) -> None:
@@ -29,12 +31,18 @@ def send_mail(to: str, subject: str, text: str, settings: Settings) -> None:
     Over ``smtp`` the connection is encrypted where the server offers it; with a password it must.
 
     Raises:
-        ConfigError: The settings name no server.
+        ConfigError: The settings name no server, or no sender.
+        BadOption: No message can be addressed like this; trying again is of no use.
         FetchRefused: The server could not be reached, or refused.
     """
     server = _server(settings)
-    message = EmailMessage()
-    message["From"], message["To"] = settings.mail_from, to
+    message = _begun(settings)
+    try:
+        message["To"] = to
+    except Exception as error:  # the library's parser trips in ways of its own: AttributeError at `a@[`
+        raise BadOption(
+            f"No message can be sent to {to[:60]!r}.", next_step="Make the rule again with another address."
+        ) from error
     message["Subject"] = " ".join(subject.split())[:200]
     message.set_content(text)
     host, port = server.hostname or "", server.port or _PORTS[server.scheme]
@@ -56,6 +64,20 @@ def send_mail(to: str, subject: str, text: str, settings: Settings) -> None:
             f"The mail server {host} did not take the message: {_why(error)}.",
             next_step="Check mail_server and mail_from, and the address it goes to.",
         ) from error
+
+
+def _begun(settings: Settings) -> EmailMessage:
+    """A message that says whom it is from.
+
+    Raises:
+        ConfigError: ``mail_from`` is no address.
+    """
+    message = EmailMessage()
+    try:
+        message["From"] = settings.mail_from
+    except Exception as error:  # as with the address it goes to
+        raise ConfigError("mail_from is no address of a sender.", next_step=_SENDER) from error
+    return message
 
 
 def _why(error: Exception) -> str:

@@ -1,6 +1,7 @@
 """One attempt at one action: what is sent, and what came back."""
 
 import json
+import logging
 import os
 import shlex
 import signal
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sightline.errors import SightlineError
+from sightline.errors import BadOption, SightlineError
 from sightline.outbound.mail import send_mail
 from sightline.outbound.post import safe_post
 from sightline.rules import signing
@@ -28,6 +29,7 @@ SHOWN: Final = "handed to the page that took the capture"
 OFFERED: Final = "waits for an open page"
 HANDED: Final = "handed to an open page"
 UNSEEN: Final = "Nobody could see it: no page with notifications on was open."
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Attempt:
 
 
 def act(one: Delivery, action: Action, secret: str, settings: Settings) -> Attempt:
-    """Try once. Nothing is raised: whatever goes wrong is how it went."""
+    """Try once. Nothing is raised: whatever goes wrong is how it went, and what nobody foresaw is final."""
     try:
         match action.kind:
             case "webhook":
@@ -56,7 +58,12 @@ def act(one: Delivery, action: Action, secret: str, settings: Settings) -> Attem
             case "browser":  # it is due when no page has taken it: later is of no use
                 return Attempt(done=False, status=None, answer=UNSEEN, final=True)
     except SightlineError as error:
-        return Attempt(done=False, status=None, answer=error.message)
+        final = isinstance(error, BadOption)
+        return Attempt(done=False, status=None, answer=error.message, final=final)
+    except Exception as error:  # noqa: BLE001 - the next delivery must not wait for ever for this one
+        _log.exception("The delivery %s of the rule %s broke.", one.id, one.rule)
+        words = f"It broke: {type(error).__name__}. The log of the process that tried has more."
+        return Attempt(done=False, status=None, answer=words, final=True)
 
 
 def body_of(one: Delivery) -> bytes:
@@ -66,7 +73,8 @@ def body_of(one: Delivery) -> bytes:
 
 def target_of(action: Action) -> str:
     """Where an action goes, for people."""
-    return shlex.join(action.argv) if action.kind == "command" else action.to
+    words = shlex.join(action.argv) if action.kind == "command" else action.to
+    return words.replace("\x00", " ")  # databases do not keep it
 
 
 def subject(payload: Mapping[str, Any]) -> str:

@@ -4,7 +4,15 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from sightline.errors import BadOption, ConfigError, SightlineError
 from sightline.manifest.words import first_fault
@@ -15,7 +23,19 @@ from sightline.storage.rule_kept import Action, Condition
 
 CAPTURES_MAX = 100
 QUIET_MAX_S = 30 * 86_400.0
-_ADDRESS = re.compile(r"[^@\s\x00-\x1f\x7f]{1,64}@[^@\s\x00-\x1f\x7f]{1,190}")
+_ATOM = r"[^\s\x00-\x1f\x7f-\x9f@()<>\[\]:;,.\"\\]{1,64}"
+ADDRESS = re.compile(rf"{_ATOM}(\.{_ATOM})*@{_ATOM}(\.{_ATOM})*")
+"""A mail address as people have them: RFC 5322 without quotes, comments and addresses in brackets."""
+
+
+def _is_text(text: str) -> str:
+    if "\x00" in text:
+        msg = "it cannot hold the character NUL, which neither commands nor databases take"
+        raise ValueError(msg)
+    return text
+
+
+Text = Annotated[str, AfterValidator(_is_text)]
 
 
 class _Frozen(BaseModel):
@@ -38,7 +58,7 @@ class EmailDraft(_Frozen):
     @field_validator("to")
     @classmethod
     def _is_address(cls, to: str) -> str:
-        if not _ADDRESS.fullmatch(to):
+        if not ADDRESS.fullmatch(to):
             msg = f"this is no e-mail address; one looks like jo@example.org, got {to[:60]!r}"
             raise ValueError(msg)
         return to
@@ -48,7 +68,7 @@ class CommandDraft(_Frozen):
     """A program on this machine: no shell, the event as JSON on its standard input. Never over HTTP."""
 
     kind: Literal["command"]
-    argv: tuple[str, ...] = Field(min_length=1, max_length=64)
+    argv: tuple[Text, ...] = Field(min_length=1, max_length=64)
 
 
 class PlainDraft(_Frozen):
@@ -63,13 +83,13 @@ ActionDraft = Annotated[WebhookDraft | EmailDraft | CommandDraft | PlainDraft, F
 class RuleDraft(_Frozen):
     """When ``what`` scores ``min_score`` or more in ``hits`` of ``of`` captures: ``actions``, then quiet."""
 
-    name: str = Field(default="", max_length=200)
-    what: str = Field(min_length=1, max_length=200, description="A label, or a verdict of a pipeline.")
+    name: Text = Field(default="", max_length=200)
+    what: Text = Field(min_length=1, max_length=200, description="A label, or a verdict of a pipeline.")
     min_score: float = Field(default=0.5, ge=0, le=1)
     hits: int = Field(default=1, ge=1, le=CAPTURES_MAX)
     of: int = Field(default=1, ge=1, le=CAPTURES_MAX)
     quiet_s: float = Field(default=600.0, ge=0, le=QUIET_MAX_S)
-    sources: tuple[str, ...] = Field(default=(), max_length=50, description="Only these; empty: all.")
+    sources: tuple[Text, ...] = Field(default=(), max_length=50, description="Only these; empty: all.")
     actions: tuple[ActionDraft, ...] = Field(min_length=1, max_length=10)
 
     @model_validator(mode="after")
