@@ -3,6 +3,7 @@ import socket
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cli.conftest import Run
@@ -11,6 +12,8 @@ from sightline.cli.checks import machine, models, rounds, safety
 from sightline.cli.checks.finding import Finding
 from sightline.runtime import features
 from sightline.settings import Settings
+from sightline.web.guards import HostList
+from sightline.web.problems import HostRefused
 
 
 def _by_level(findings: Iterator[Finding], level: str) -> list[Finding]:
@@ -45,15 +48,32 @@ def test_unsafe_settings() -> None:
     settings = Settings(host="0.0.0.0", allowed_hosts="*", fetch_allow="10.0.0.7", decode_cpu_s=600)
     findings = list(safety.settings_are_safe(settings))
     said = " ".join(finding.words for finding in findings)
-    for part in ("0.0.0.0", "wildcard", "10.0.0.7", "decode_cpu_s"):
+    for part in ("0.0.0.0", "allowed_hosts", "10.0.0.7", "decode_cpu_s"):
         assert part in said
     assert all(finding.fix for finding in findings)
     assert [finding.level for finding in safety.settings_are_safe(Settings())] == ["ok"]
 
 
-@pytest.mark.parametrize(("host", "loopback"), [("localhost", True), ("[::1]", True), ("a.lan", False)])
-def test_is_loopback(host: str, loopback: bool) -> None:
-    assert safety._is_loopback(host) is loopback
+@pytest.mark.parametrize(
+    ("options", "level", "words"),
+    [
+        ({"host": "0.0.0.0"}, "warning", "nothing is encrypted"),
+        ({"host": "0.0.0.0", "tls": True}, "note", "over https"),
+        ({"host": "a.lan", "tls_cert": "a.pem", "tls_key": "a.key"}, "note", "over https"),
+        ({"host": "[::1]"}, "ok", "nothing unsafe"),
+        ({"allowed_hosts": "*.lan"}, "warning", "lets nobody in"),
+    ],
+    ids=str,
+)
+def test_what_is_said_of_an_address_is_true(options: dict[str, Any], level: str, words: str) -> None:
+    (finding,) = safety.settings_are_safe(Settings(**options))
+    assert (finding.level, words in finding.words) == (level, True), finding
+
+
+def test_a_star_in_the_names_is_what_the_doctor_says() -> None:
+    names = HostList(Settings(allowed_hosts="*"))
+    with pytest.raises(HostRefused):
+        names.check([(b"host", b"anything.example")])
 
 
 def test_files_of_others(tmp_path: Path) -> None:

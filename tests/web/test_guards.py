@@ -127,6 +127,7 @@ def test_the_origin_matrix(method: str, origin: bytes, site: bytes) -> None:
     [
         ("127.0.0.1", True),
         ("127.9.9.9", True),
+        ("[::1]", True),
         ("::1", True),
         ("localhost", True),
         ("0.0.0.0", False),

@@ -40,7 +40,8 @@ def split_host(value: str) -> tuple[str, str]:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that binds ``host``."""
+    """Whether only this machine reaches a server that binds ``host``, which may stand in brackets."""
+    host = host.strip("[]")
     if host == "localhost":
         return True
     try:

@@ -25,7 +25,7 @@ _SHORTEST: Final = 32
 
 def needs_key(settings: Settings) -> bool:
     """Whether requests must show the key: any bind that others reach, or further names for a proxy's sake."""
-    return not is_loopback(settings.host.strip("[]")) or bool(settings.allowed_hosts.strip())
+    return not is_loopback(settings.host) or bool(settings.allowed_hosts.strip())
 
 
 def load_secret(folder: Path) -> str:

@@ -1,6 +1,5 @@
 """Settings that work but are dangerous, and files that others can read."""
 
-import ipaddress
 import os
 import socket
 import stat
@@ -11,6 +10,8 @@ from typing import Any
 
 from sightline.cli.checks.finding import Finding, ok
 from sightline.settings import Settings
+from sightline.web.guards import is_loopback
+from sightline.web.tls import wants_tls
 
 _TIMES = 4
 """A limit that was raised by more than this is worth a word."""
@@ -29,36 +30,38 @@ _LIMITS = (
 
 
 def settings_are_safe(settings: Settings) -> Iterator[Finding]:
-    """Addresses that strangers reach, wildcards, limits that no longer limit."""
+    """Addresses that strangers reach, names that fit none, limits that no longer limit."""
     findings = [*_address(settings), *_hosts(settings), *_limits(settings)]
     yield from findings or [ok("settings", "nothing unsafe is set")]
 
 
 def _address(settings: Settings) -> Iterator[Finding]:
-    if not _is_loopback(settings.host):
+    if is_loopback(settings.host):
+        return
+    if wants_tls(settings):
+        yield Finding(
+            "settings",
+            "note",
+            f"host is {settings.host}: others in the network reach it, over https.",
+            "Keep the key to yourself; or set host to 127.0.0.1.",
+        )
+    else:
         yield Finding(
             "settings",
             "warning",
             f"host is {settings.host}: others in the network reach it, and nothing is encrypted.",
-            "Keep the key to yourself, and put a proxy with TLS in front; or set host to 127.0.0.1.",
+            "Keep the key to yourself, and set tls, or put a proxy with TLS in front; "
+            "or set host to 127.0.0.1.",
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _hosts(settings: Settings) -> Iterator[Finding]:
     if "*" in settings.allowed_hosts:
         yield Finding(
             "settings",
-            "problem",
-            "allowed_hosts holds a wildcard, so any web page that a visitor opens may talk to the server.",
+            "warning",
+            f"allowed_hosts is {settings.allowed_hosts}, but names are compared as they stand: "
+            "`*` lets nobody in.",
             "List the exact names under which the server is reached.",
         )
     if settings.fetch_allow.strip():
