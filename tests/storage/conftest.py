@@ -1,5 +1,29 @@
-"""A database server for the tests that need one."""
+"""A database server, and an object store, for the tests that need one."""
 
+import secrets
+from collections.abc import Iterator
+
+import pytest
 from tests.chaos.fixtures import postgres, redis_server
 
 __all__ = ["postgres", "redis_server"]
+
+
+@pytest.fixture
+def s3_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A folder of an empty bucket, on a local server that speaks S3."""
+    server = pytest.importorskip("moto.server", reason="moto (a local S3) is not installed.")
+    s3fs = pytest.importorskip("s3fs", reason="The extra `cluster` is not installed.")
+    store = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    store.start()
+    host, port = store.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    s3fs.S3FileSystem.clear_instance_cache()
+    name = f"pictures-{secrets.token_hex(4)}"
+    s3fs.S3FileSystem().mkdir(name)
+    yield f"s3://{name}/of/ours"
+    s3fs.S3FileSystem.clear_instance_cache()
+    store.stop()

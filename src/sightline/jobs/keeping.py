@@ -1,8 +1,10 @@
-"""Many small files of a job at once, in one transaction; `Ledger.keep` takes one for each."""
+"""Many small files of a job at once, and large ones as they lie; `Ledger.keep` takes one from memory."""
 
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sightline.storage import records
@@ -42,3 +44,26 @@ def keep_all(
     for _ in threads.map(partial(ledger.blobs.put, sure=sure), [picture.data for picture in found.values()]):
         pass  # each may raise
     return [digest_of(picture.data) for picture in pictures]
+
+
+def keep_file(ledger: "Ledger", file: Path, media_type: str, digest: str = "") -> str:
+    """The digest of a file of this machine, which is moved among the kept ones and never in memory.
+
+    Args:
+        ledger: Of the job.
+        file: Lies in the data folder, so that moving it is a rename.
+        media_type: What it is.
+        digest: If it is known.
+
+    Raises:
+        StorageFull: The disk is at its reserve, or full.
+    """
+    size = file.stat().st_size
+    if not digest:
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    ledger.blobs.check_space()  # its bytes are on the disk already
+    noted = partial(records.keep, digest=digest, media_type=media_type, size=size)
+    ledger.database.write(noted, alone=True)  # first: from now on nobody deletes the file
+    ledger.blobs.put_file(file, digest)
+    return digest

@@ -19,7 +19,7 @@ from sightline.jobs.queue import JobQueue
 from sightline.jobs.stops import Lost
 from sightline.settings import Settings
 from sightline.storage import claims, job_rows, records, submissions
-from sightline.storage.blobs import Blobs, digest_of
+from sightline.storage.blobs import Blobs, Stored, digest_of
 from sightline.storage.claims import Terms
 from sightline.storage.database import Database
 from sightline.storage.job_kept import (
@@ -245,9 +245,18 @@ class Ledger:
         Raises:
             NotFound: As `get`, or the job has no such file.
         """
+        found = self.file(job_id, digest, owner=owner)
+        return Picture(self.blobs.get(digest), found.media_type)
+
+    def file(self, job_id: str, digest: str, *, owner: str = ME) -> Stored:
+        """The same, not read yet: films are large.
+
+        Raises:
+            NotFound: As `picture`.
+        """
         job = self.get(job_id, owner=owner)
         kind = self.database.read(lambda it: job_rows.media_type_of(it, job.id, digest))
-        return Picture(self.blobs.get(digest), kind)
+        return Stored(self.blobs, digest, kind)
 
     # For workers
 

@@ -85,7 +85,7 @@ async def receive_files(scope: Scope, receive: Receive, services: Services, tick
         async for data in _chunks(receive, services):
             for event in form.feed(data):
                 if isinstance(event, Head):
-                    desk.begin(event)
+                    await desk.begin(event)
                 elif isinstance(event, End):
                     await desk.end()
                 else:
@@ -142,7 +142,7 @@ class _Desk:
         if self._spool is not None:
             self._spool.drop()
 
-    def begin(self, head: Head) -> None:
+    async def begin(self, head: Head) -> None:
         """A part begins; what it may be called."""
         self._head, self._size = head, 0
         if head.filename is None:
@@ -160,7 +160,8 @@ class _Desk:
         if head.name != "image":
             if getattr(self.arrived, head.name) is not None:
                 raise BadOption(f"A form may have one file {head.name!r}, this one has two.")
-            self._spool = _Spool(self._services.settings.data_path / FOLDER / "spool")
+            folder = self._services.settings.data_path / FOLDER / "spool"
+            self._spool = await asyncio.to_thread(_Spool, folder)  # it looks at all files that lie there
 
     async def more(self, data: bytes) -> None:
         """A piece of the part."""
@@ -203,7 +204,8 @@ class _Spool:
     def __init__(self, folder: Path) -> None:
         private_folder(folder)
         _sweep(folder)
-        handle, name = tempfile.mkstemp(dir=folder)
+        with _on_this_disk():
+            handle, name = tempfile.mkstemp(dir=folder)
         self.path = Path(name)
         self._file: IO[bytes] = os.fdopen(handle, "wb")
         self._hash = hashlib.sha256()
@@ -215,10 +217,8 @@ class _Spool:
         Raises:
             StorageFull: The disk is full.
         """
-        try:
+        with _on_this_disk():
             self._file.write(data)
-        except OSError as error:
-            raise StorageFull(f"The file could not be written: {error.strerror or error}.") from error
         self._hash.update(data)
         self._size += len(data)
 
@@ -231,21 +231,16 @@ class _Spool:
             BadOption: It is no zip, holds no pictures, or is over a limit for archives.
             StorageFull: The disk is at its reserve, or full.
         """
-        from sightline.storage import records  # noqa: PLC0415 - the database's library loads when it is wanted
+        from sightline.jobs.keeping import keep_file  # noqa: PLC0415 - the database's library loads when it is wanted
 
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        with _on_this_disk():
+            self._file.close()
         if zipped:
             from sightline.storage.folders import need_pictures  # noqa: PLC0415
 
             need_pictures(self.path, name or "The archive")
-        digest = self._hash.hexdigest()
-        ledger.blobs.check_space(self._size)
         kind = "application/zip" if zipped else "application/octet-stream"
-        noted = partial(records.keep, digest=digest, media_type=kind, size=self._size)
-        ledger.database.write(noted, alone=True)
-        ledger.blobs.put_file(self.path, digest)
+        digest = keep_file(ledger, self.path, kind, self._hash.hexdigest())
         return Kept(digest, name, self._size)
 
     def drop(self) -> None:
@@ -253,6 +248,14 @@ class _Spool:
         with contextlib.suppress(OSError):
             self._file.close()
         self.path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _on_this_disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageFull(f"The file could not be written: {error.strerror or error}.") from error
 
 
 def _sweep(folder: Path) -> None:

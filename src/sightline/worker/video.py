@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from sightline.errors import NotFound
+from sightline.jobs.keeping import keep_file
 from sightline.jobs.video import VideoOrder
 from sightline.private import private_folder
 from sightline.serving.keeping import THUMBNAIL_SIDE
@@ -81,7 +82,8 @@ def _source(desk: Desk, claim: Claim, order: VideoOrder, folder: Path) -> Source
             raise NotFound(f"There is no file {order.place} on the worker's machine.")
         return Source("file", order.name, str(path))
     path = folder / "input"
-    path.write_bytes(desk.ledger.blobs.get(order.place))
+    with path.open("wb") as file:
+        desk.ledger.blobs.copy_into(order.place, file)
     desk.check(claim)
     return Source("file", order.name, str(path))
 
@@ -95,13 +97,13 @@ def _keep(desk: Desk, claim: Claim, order: VideoOrder, made: film.Made) -> list[
         found.insert(0, (f"{stem}.webm", MEDIA_TYPE, made.film))
     items, files = [], []
     for index, (name, media_type, path) in enumerate(found):
-        data = path.read_bytes()
-        digest = desk.ledger.keep(Picture(data, media_type))
+        size = path.stat().st_size
+        digest = keep_file(desk.ledger, path, media_type)
         item = Item(claim.root, index, name, "done", image=digest)
         if media_type == MEDIA_TYPE:
             item = replace(item, thumbnail=desk.ledger.keep(Picture(poster, "image/jpeg")))
         items.append(item)
-        files.append({"name": name, "media_type": media_type, "digest": digest, "bytes": len(data)})
+        files.append({"name": name, "media_type": media_type, "digest": digest, "bytes": size})
     desk.check(claim)
     desk.ledger.put_items(claim, items)
     return files
