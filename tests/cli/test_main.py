@@ -52,6 +52,23 @@ def test_completion_scripts(run: Run, shell: str) -> None:
     assert "_SIGHTLINE_COMPLETE" in done.stdout
 
 
+def test_the_help_of_completion_has_a_line_for_each_shell(run: Run) -> None:
+    text = run("completion", "-h").stdout
+    lines = [line.strip() for line in text.splitlines()]
+    for shell in ("bash", "zsh", "fish"):
+        (line,) = (line for line in lines if line.startswith(f"{shell}:"))
+        assert f"completion {shell} > ~/" in line
+        assert line.count("sightline completion") == 1
+    assert "\\b" not in text
+
+
+def test_a_model_is_asked_for_in_the_words_of_a_command(run: Run) -> None:
+    for name in ("predict", "watch"):
+        words = " ".join(run(name, "-h").stdout.split())
+        assert "NAME or NAME@VERSION; default: the setting `model`." in words
+        assert "when a request names none" not in words
+
+
 def test_models_are_completed(run: Run, yolox_data: object) -> None:
     words = {
         "COMP_WORDS": "sightline predict --model yo",

@@ -53,8 +53,11 @@ def test_unknown_names_and_versions_name_the_valid_ones(registry: Registry, make
         registry.resolve("toy@2")
     with pytest.raises(NotFound):
         registry.versions("tyo")
-    with pytest.raises(NotFound):
-        registry.find("toy@9")
+    registry.add(make_bundle(version="10"))
+    registry.add(make_bundle(version="2"))
+    for ask in (registry.find, registry.removable, registry.resolve):
+        with pytest.raises(NotFound, match=r"no version '9'; it has 1, 2, 10\."):
+            ask("toy@9")
 
 
 def test_a_new_version_becomes_active_and_promote_goes_back(registry: Registry, make_bundle: Any) -> None:

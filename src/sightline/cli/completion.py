@@ -15,13 +15,13 @@ def files(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> 
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def command(ctx: click.Context, shell: str) -> None:
-    r"""Print the completion script of a shell.
+    """Print the completion script of a shell.
 
     \b
     bash:  sightline completion bash > ~/.local/share/bash-completion/completions/sightline
     zsh:   sightline completion zsh > ~/.zfunc/_sightline
     fish:  sightline completion fish > ~/.config/fish/completions/sightline.fish
-    """
+    """  # noqa: D301 - click's mark, a backspace, keeps the lines apart; raw, it would be two signs
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"No completion for {shell}.")

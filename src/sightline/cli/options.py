@@ -16,15 +16,18 @@ _TABLE = {item.name: item for item in fields(Settings)}
 _PREFIX = "setting_"
 SIZE_HELP = "Side of the square that the model sees; one of its sizes."
 """Of ``--size`` where a model looks."""
+MODEL_HELP = "NAME or NAME@VERSION; default: the setting `model`."
+"""Of ``--model`` where one command looks with it."""
 OVERRIDES = "sightline.overrides"
 CONFIG_FILE = "sightline.config_file"
 """Where `with_settings` leaves what the command line said, in ``click.Context.meta``."""
 
 
-def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def with_settings(*names: str, **helps: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add ``--name`` for each named setting, ``--data-dir``, ``--set`` and ``--config``.
 
-    The decorated command gets one argument ``settings``, merged from all four sources.
+    The decorated command gets one argument ``settings``, merged from all four sources. ``helps`` says in
+    other words than the table's what a flag means to this command.
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -40,7 +43,10 @@ def with_settings(*names: str) -> Callable[[Callable[..., Any]], Callable[..., A
             return function(*args, settings=load_settings(overrides, file=file), **kwargs)
 
         wrapped: Callable[..., Any] = command
-        for option in (*_common_options(), *(_option(name) for name in reversed((*names, "data_dir")))):
+        for option in (
+            *_common_options(),
+            *(_option(name, helps.get(name)) for name in reversed((*names, "data_dir"))),
+        ):
             wrapped = option(wrapped)
         return wrapped
 
@@ -65,18 +71,21 @@ def _common_options() -> tuple[Callable[[_Command], _Command], ...]:
     )
 
 
-def _option(name: str) -> Callable[[_Command], _Command]:
+def _option(name: str, words: str | None = None) -> Callable[[_Command], _Command]:
     item = _TABLE[name]
     choices: tuple[str, ...] = item.metadata["choices"]
     shown = "" if item.default == "" else f"  [default: {item.default}]"
+    about = words or item.metadata["help"] + shown
     if isinstance(item.default, bool):
         flag = item.name.replace("_", "-")
-        return click.option(f"--{flag}/--no-{flag}", _PREFIX + name, default=None, help=item.metadata["help"])
+        return click.option(
+            f"--{flag}/--no-{flag}", _PREFIX + name, default=None, help=words or item.metadata["help"]
+        )
     return click.option(
         f"--{name.replace('_', '-')}",
         _PREFIX + name,
         type=click.Choice(choices) if choices else type(item.default),
-        help=item.metadata["help"] + shown,
+        help=about,
         shell_complete=_model_names if name == "model" else None,
     )
 

@@ -7,7 +7,7 @@ import click
 from sightline.cli.completion import files
 from sightline.cli.exits import ExitCode
 from sightline.cli.jobs.submitting import Work, job_options, submit_pictures
-from sightline.cli.options import SIZE_HELP, with_settings
+from sightline.cli.options import MODEL_HELP, SIZE_HELP, with_settings
 from sightline.errors import BadOption
 from sightline.settings import Settings
 
@@ -16,7 +16,7 @@ FORMATS = ("table", "json", "csv", "coco", "yolo", "voc")
 
 @click.command(name="predict")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...", shell_complete=files)
-@with_settings("model", "engine", "precision", "threads")
+@with_settings("model", "engine", "precision", "threads", model=MODEL_HELP)
 @click.option("--min-score", type=click.FloatRange(0, 1), help="Leave out what scores less.")
 @click.option("--max-results", type=click.IntRange(1, 1000), help="Most things per picture.")
 @click.option(

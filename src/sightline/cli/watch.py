@@ -6,7 +6,7 @@ import click
 
 from sightline.cli.completion import files
 from sightline.cli.exits import ExitCode
-from sightline.cli.options import SIZE_HELP, with_settings
+from sightline.cli.options import MODEL_HELP, SIZE_HELP, with_settings
 from sightline.errors import BadOption
 from sightline.settings import Settings
 
@@ -15,7 +15,7 @@ _EVERY = 10.0
 
 @click.command(name="watch")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...", shell_complete=files)
-@with_settings("model", "engine", "precision", "threads")
+@with_settings("model", "engine", "precision", "threads", model=MODEL_HELP)
 @click.option(
     "--every",
     type=click.FloatRange(0, 86_400),

@@ -85,12 +85,7 @@ class Registry:
             raise self._unknown(name)
         if version:
             if version not in found:
-                if any(wreck.version == version for wreck in self._damaged(name)):
-                    raise self._unknown(f"{name}@{version}")
-                raise NotFound(
-                    f"The model {name!r} has no version {version!r}; it has {', '.join(sorted(found))}.",
-                    next_step="Use one of these versions, or none for the active one.",
-                )
+                raise self._unknown(f"{name}@{version}")
             self._prove_once(found[version])
             return found[version]
         return self._first_intact(found)
@@ -244,6 +239,12 @@ class Registry:
                     next_step="Import or pull it again, which replaces it, or delete it with "
                     f"`sightline models remove {wreck.reference}`.",
                 )
+        if version and (versions := self._index.get(name)):
+            there = ", ".join(sorted(versions, key=natural))
+            return NotFound(
+                f"The model {name!r} has no version {version[:100]!r}; it has {there}.",
+                next_step="Use one of these versions, or none for the active one.",
+            )
         known = ", ".join(sorted(self._index)) or "none yet"
         return NotFound(
             f"There is no model {name[:100]!r}. Models here: {known}.",

@@ -40,7 +40,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
         clean(name),
         row["task"],
         labels,
-        size(row["bytes"]),
+        size(row["bytes"]) if row["bytes"] else "",
         clean(row["licence"]),
         clean(row["from"]),
     ]

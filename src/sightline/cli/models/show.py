@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sightline.registry import Bundle
 
 _LABELS_SHOWN = 20
+_JUDGED_ON = {"data": "", "pictures": " pictures", "size": " pixels a side"}
 
 
 @click.command(name="show")
@@ -66,7 +67,7 @@ def _rows(bundle: "Bundle", versions: list[str]) -> list[list[str]]:
         ["licence", bundle.licence],
         ["origin", manifest.origin],
         ["trained from", manifest.initialisation],
-        ["metrics", "; ".join(f"{name} {value}" for name, value in bundle.metrics.items())],
+        *(["" if place else "metrics", words] for place, words in enumerate(_figures(bundle))),
         ["versions", ", ".join(versions)],
         ["digest", bundle.digest],
         ["folder", str(bundle.folder)],
@@ -89,6 +90,31 @@ def _pipeline_rows(bundle: "Bundle", versions: list[str]) -> list[list[str]]:
         ["folder", str(bundle.folder)],
     ]
     return [[name, clean(value)] for name, value in rows if value]
+
+
+def _figures(bundle: "Bundle") -> list[str]:
+    """What it was judged on, and the figures that matter: those with an interval, if any has one.
+
+    Metrics are whatever a manifest says; further data, sizes of things and probes are for the card.
+    """
+    metrics = bundle.metrics
+    found = {name: figure for name, value in metrics.items() if (figure := _figure(value))}
+    sure = {name: figure for name, figure in found.items() if " to " in figure} or found
+    on = [f"{metrics[name]}{word}" for name, word in _JUDGED_ON.items() if name in metrics]
+    lines = [", ".join(on)] * bool(on) + [f"{name} {figure}" for name, figure in sure.items()]
+    more = metrics.keys() - sure - _JUDGED_ON.keys()
+    return [*lines, f"in full: sightline models show {bundle.reference} --card"] if more else lines
+
+
+def _figure(value: object) -> str:
+    """``0.333 (0.314 to 0.380)``, ``0.5``, or nothing if it is no figure."""
+    match value:
+        case {"value": float(middle), "interval": [float(low), float(high)]}:
+            return f"{middle:.3f} ({low:.3f} to {high:.3f})"
+        case {"value": float(figure)} | float(figure):
+            return f"{figure:.4g}"
+        case _:
+            return ""
 
 
 def _variant(item: "Variant") -> str:
