@@ -173,6 +173,10 @@ def test_folders_are_read_too(place: Path, tmp_path: Path) -> None:
     assert shelf.label.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     few = read_pack(plan, Pack(pictures=".", first=3), labels_of(plan))
     assert few.label.tolist() == [0, 1, 2]
+    most = read_pack(plan, Pack(pictures=".", first=6), labels_of(plan))
+    assert sorted(set(most.label.tolist())) == [0, 1, 2], "folders come class by class"
+    assert len(most.label) == 6
+    assert len(read_pack(plan, Pack(pictures=".", first=20), labels_of(plan)).label) == 9
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from sightline.errors import ConfigError, ModelFailed
+from sightline.training.card import read_log
 from sightline.training.recipe import load_recipe
 from sightline.training.run import Epoch, fingerprint, train, weight_groups
 from sightline.training.subjects import subject_of
@@ -58,6 +59,14 @@ def test_another_recipe_may_not_go_on_with_a_run(recipe: Path, tmp_path: Path) -
     with pytest.raises(ConfigError, match="another recipe"):
         next(train(recipe, tmp_path, overrides={"seed": 4}))
     assert isinstance(next(train(recipe, tmp_path, resume=False, overrides={"seed": 4})), Epoch)
+
+
+def test_a_fresh_run_has_a_log_of_its_own(recipe: Path, tmp_path: Path) -> None:
+    """The card adds up the hours of the log: those of a run before are none of this one's."""
+    list(train(recipe, tmp_path))
+    fresh = list(train(recipe, tmp_path, resume=False))
+    assert [one["number"] for one in read_log(tmp_path)] == [1, 2]
+    assert [one["seconds"] for one in read_log(tmp_path)] == [epoch.seconds for epoch in fresh]
 
 
 def test_words_and_places_do_not_make_another_recipe(recipe: Path) -> None:

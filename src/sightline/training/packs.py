@@ -40,7 +40,8 @@ def read_pack(recipe: ClassifyRecipe, pack: Pack, labels: tuple[str, ...]) -> Sh
     left_out = _positions(recipe, pack.except_index)
     kept = [picture for place, picture in enumerate(dataset.pictures) if place not in left_out]
     if pack.first:  # evenly, because folders come class by class
-        kept = kept[:: max(1, len(kept) // pack.first)][: pack.first]
+        places = np.linspace(0, len(kept) - 1, min(pack.first, len(kept))).round().astype(int)
+        kept = [kept[place] for place in places]
     side = recipe.input.width
     pixels = np.empty((len(kept), side, side, 3), np.uint8)
     for place, picture in enumerate(kept):

@@ -1,7 +1,8 @@
 """Training, as one loop that can be read aloud.
 
 ``train`` yields one ``Epoch`` per epoch and leaves in ``out``: ``last.pt`` (the checkpoint from which
-an interrupted run goes on), ``log.jsonl`` (the records) and, at the end, ``weights.pt`` (the average).
+an interrupted run goes on), ``log.jsonl`` (the records of this run, from its first epoch) and, at the
+end, ``weights.pt`` (the average).
 """
 
 import hashlib
@@ -101,7 +102,7 @@ def train(
             seconds=round(time.perf_counter() - started, 1),
         )
         _save(out / "last.pt", plan, epoch + 1, model, optimiser, average)
-        with (out / "log.jsonl").open("a", encoding="utf-8") as log:
+        with (out / "log.jsonl").open("a" if epoch else "w", encoding="utf-8") as log:
             log.write(json.dumps(asdict(record)) + "\n")
         yield record
 
