@@ -1,8 +1,11 @@
 """Data sets: what is opened, what is refused."""
 
 import json
+import re
+import zipfile
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -144,6 +147,109 @@ def test_what_is_no_data_set_is_refused(tmp_path: Path, kind: str) -> None:
             path.mkdir()
     with pytest.raises(BadOption):
         open_dataset(path)
+
+
+def packed(folder: Path, **changes: Any) -> Path:
+    """A good set of two pictures but for what is changed; ``None`` leaves an array out."""
+    (folder / "classes.json").write_text('["a", "b"]')
+    arrays = {"x": np.zeros((2, 4, 4, 3), np.uint8), "y": np.array([0, 1])} | changes
+    np.savez_compressed(folder / "set.npz", **{name: it for name, it in arrays.items() if it is not None})
+    return folder / "set.npz"
+
+
+JPEGS: dict[str, Any] = {
+    "header": np.zeros(2, np.uint8),
+    "data": np.zeros(6, np.uint8),
+    "offsets": np.array([0, 3, 6]),
+    "labels": np.array([0, 1]),
+    "x": None,
+    "y": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"y": np.array([0, 2])}, "has the label 2, and classes.json names 2 classes"),
+        ({"y": np.array([-1, 0])}, "has the label -1"),
+        ({"x": np.zeros((0, 4, 4, 3), np.uint8), "y": np.zeros(0, np.int64)}, "holds no pictures"),
+        ({"y": np.array([{}, 1], object)}, "cannot be read as an .npz file: ValueError"),
+        ({"y": np.array([0.0, 1.0])}, "The array y"),
+        ({"y": np.array(1)}, "The array y"),
+        ({"x": np.zeros((1, 4, 4, 3), np.uint8)}, "The array x"),
+        ({"x": np.zeros((2, 4, 4), np.uint8)}, "The array x"),
+        ({"x": np.zeros((2, 4, 4, 3), np.float64)}, "The array x"),
+        (JPEGS | {"offsets": np.array([0, 3])}, "The array offsets"),
+        (JPEGS | {"offsets": np.array([0.0, 3.0, 6.0])}, "The array offsets"),
+        (JPEGS | {"data": np.zeros((2, 3), np.uint8)}, "The array data"),
+        (JPEGS | {"labels": np.array([0, 9])}, "has the label 9"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused_in_words(
+    tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(BadOption, match=re.escape(words)):
+        open_dataset(packed(tmp_path, **changes))
+
+
+@pytest.mark.parametrize("names", ["{", '{"a": 1}', "[1, 2]", "3", b"\xff\xfe", "[" * 100_000])
+def test_names_of_classes_that_are_none_are_refused(tmp_path: Path, names: str | bytes) -> None:
+    path = packed(tmp_path)
+    path.with_name("classes.json").write_bytes(names if isinstance(names, bytes) else names.encode())
+    with pytest.raises(BadOption, match=r"classes\.json"):
+        open_dataset(path)
+
+
+def test_files_that_are_no_npz_are_refused(tmp_path: Path) -> None:
+    path = packed(tmp_path)
+    good = path.read_bytes()
+    array = BytesIO()
+    np.save(array, np.zeros(3))
+    zeros = bytearray(good)
+    zeros[60:90] = bytes(30)
+    for data in (b"", b"PK\x03\x04 and no more", good[:-30], array.getvalue(), b"\x80\x04N.", bytes(zeros)):
+        path.write_bytes(data)
+        with pytest.raises(BadOption, match=r"set\.npz"):
+            open_dataset(path)
+
+
+def test_a_stranger_sends_no_bomb(tmp_path: Path) -> None:
+    path = packed(tmp_path, x=np.zeros((2, 2600, 2600, 3), np.uint8))
+    assert len(open_dataset(path).pictures) == 2, "one's own file may be as it likes"
+    with pytest.raises(BadOption, match="times its own size"):
+        open_dataset(path, strange=True)
+
+
+def test_a_shape_that_is_a_lie_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "classes.json").write_text('["a"]')
+    with zipfile.ZipFile(tmp_path / "set.npz", "w") as made:
+        array = BytesIO()
+        np.lib.format.write_array_header_1_0(
+            array, {"descr": "|u1", "fortran_order": False, "shape": (1 << 50, 4, 4, 3)}
+        )
+        made.writestr("x.npy", array.getvalue())
+        made.writestr("y.npy", array.getvalue())
+    with pytest.raises(BadOption, match=r"cannot be read as an \.npz"):
+        open_dataset(tmp_path / "set.npz", strange=True)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"images": []},
+        {"categories": {"a": 1}},
+        {"categories": [{"id": 1}]},
+        {"annotations": [{"image_id": 100, "bbox": [0, 0, 1, 1]}]},
+        {"annotations": [{"image_id": 100, "bbox": [0], "category_id": 1}]},
+        {"images": [{"id": 1, "file_name": 5}]},
+        {"images": [{"id": [], "file_name": "0.jpg"}]},
+    ],
+    ids=repr,
+)
+def test_coco_that_is_none_is_refused(coco: Path, change: dict[str, Any]) -> None:
+    coco.write_text(json.dumps(json.loads(coco.read_text()) | change))
+    with pytest.raises(BadOption):
+        open_dataset(coco, pictures=coco.parent.parent / "images" / "val")
 
 
 @pytest.mark.shared
