@@ -19,7 +19,11 @@ Needs: TypeAlias = Literal["public", "infer", "read", "write", "admin"]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Method, path, handler, the scope that a key must have, and the words of the documentation."""
+    """Method, path, handler, what it is needed for, and the words of the documentation.
+
+    There is one key, and all but ``public`` routes want it; the other words of ``needs`` tell readers of the
+    document what a route does, and are what keys of a narrower scope would be compared with.
+    """
 
     method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str

@@ -13,7 +13,7 @@ from sightline.web.job_schemas import (
 )
 from sightline.web.predict_doc import PARAMETERS
 
-NOT_FOR_JOBS: Final = ("store", "capture")
+_NOT_FOR_JOBS: Final = ("store", "capture")
 """Options of a prediction that mean nothing for a job."""
 _FILES: Final[dict[str, Any]] = {
     "image": {"type": "array", "items": {"type": "string", "format": "binary"}},
@@ -63,7 +63,7 @@ def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 SUBMIT: Final[dict[str, Any]] = {
-    "parameters": [_KEY, *(one for one in PARAMETERS if one["name"] not in ("store", "capture"))],
+    "parameters": [_KEY, *(one for one in PARAMETERS if one["name"] not in _NOT_FOR_JOBS)],
     "requestBody": {
         "required": True,
         "description": "A form may also have fields `kind`, `priority` and those of the query, or for "

@@ -88,9 +88,7 @@ EXTRA: Final[dict[str, Any]] = {
             "multipart/form-data": _FORM,
             **dict.fromkeys(_PICTURES, _BINARY),
             "application/octet-stream": _BINARY,
-            "application/json": {
-                "schema": {"oneOf": [UrlWish.model_json_schema(), ImageWish.model_json_schema()]}
-            },
+            "application/json": {"schema": {"oneOf": _WISHES}},
         },
     },
 }

@@ -34,9 +34,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _FETCHING_MAX: Final = 32
+"""Requests that may wait for other servers; further ones are refused."""
 _FILING_MAX: Final = 128
+"""Bodies with files for jobs that may be on their way."""
 _WAITERS_MAX: Final = 16
-"""Addresses that are fetched at once: slow servers of others must not keep pictures from being looked at."""
+"""Threads that wait for other servers: slow ones must not keep pictures from being looked at."""
 _BODIES: Final = 12
 """Whole request bodies of the largest size that may be held in memory at once."""
 _MB: Final = 1024 * 1024
@@ -175,20 +177,18 @@ class Services:
         self._road = road
         self._waiters = ThreadPoolExecutor(_WAITERS_MAX, "wait")
 
-    def close(self) -> "Road | None":
-        """Stop serving; the road is handed back to whoever opened it."""
+    def close(self) -> None:
+        """Stop serving; the road is closed by whoever opened it."""
         self.phase = "stopping"
         if self._watches is not None:
             self._watches.close()
         for executor in (self._workers, self._waiters):
             if executor is not None:
                 executor.shutdown(wait=True, cancel_futures=True)
-        road, self._road = self._road, None
-        self._workers = self._waiters = None
+        self._road = self._workers = self._waiters = None
         for opened in (self._store, self._pictures, self._ledger, self._rules):
             if opened is not None:
                 opened.close()
-        return road
 
     @property
     def full(self) -> bool:

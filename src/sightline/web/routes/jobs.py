@@ -1,7 +1,6 @@
 """Work that takes longer than a request: submit, watch, read the results, retry, cancel, remove."""
 
 import asyncio
-import re
 from typing import Annotated, Any, Final
 
 from fastapi import Path, Query
@@ -22,14 +21,8 @@ from sightline.web.services import services_of
 from sightline.web.uploads import Kept, receive_files
 
 JobId = Annotated[str, Path(max_length=64, description="The id of a job.")]
-Index = Annotated[int, Path(ge=0, le=10_000_000, description="Place of the picture in the job, from 0.")]
 
-_ID: Final = re.compile(r"[0-9a-f]{32}")
 _ONE: Final = f"{JOBS}/{{job_id}}"
-_ITEM: Final = f"{_ONE}/items/{{index}}"
-_FRESH: Final = {"cache-control": "private, no-cache"}
-_KEEP: Final = {"cache-control": "private, max-age=86400, immutable"}
-_BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
 
 
 async def submit_job(request: Request) -> Response:
