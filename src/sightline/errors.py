@@ -37,6 +37,15 @@ def how_to_add(extra: str) -> str:
     )
 
 
+def presentable(text: str) -> str:
+    r"""The text as every file, database and screen takes it: names of files need not be UTF-8.
+
+    Python keeps the odd bytes of such a name as lone surrogates, which nothing encodes; here they become
+    ``\udcff``.
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 class SightlineError(Exception):
     """The root of the tree; ``str(error)`` is the sentence, ``next_step`` the advice."""
 
@@ -44,6 +53,7 @@ class SightlineError(Exception):
     default_next_step: ClassVar[str] = "Read the server's log for the request id and report it."
 
     def __init__(self, message: str, *, next_step: str | None = None, field: str = "") -> None:
+        message = presentable(message)
         super().__init__(message)
         self.message = message
         self.next_step = next_step or self.default_next_step

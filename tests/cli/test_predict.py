@@ -3,6 +3,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -39,6 +40,21 @@ def test_one_picture_for_people(run: Run, yolox_data: Path, astronaut: Path) -> 
     assert (label, len(box)) == ("person", 4)
     assert float(score) > 0.5
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("kind", ["--json", "--csv", "--coco", "--table"])
+def test_names_that_are_not_utf_8_are_told_in_other_letters(
+    run: Run, yolox_data: Path, astronaut: Path, tmp_path: Path, kind: str
+) -> None:
+    odd = tmp_path / os.fsdecode(b"\xff")
+    odd.mkdir()
+    shutil.copy(astronaut, odd / os.fsdecode(b"\xe9.jpg"))
+    (odd / os.fsdecode(b"\xea.jpg")).write_bytes(b"no picture")
+    options = [] if kind == "--table" else ["--format", kind[2:]]
+    done = run("predict", odd, odd / "none.jpg", *options, "--save", tmp_path / "out", data=yolox_data)
+    assert done.exit_code == 4, done.output
+    assert r"\udcff/\udcea.jpg" in done.stderr
+    assert len(list((tmp_path / "out").iterdir())) == 1
 
 
 def test_json_of_one_picture_is_one_result(run: Run, yolox_data: Path, astronaut: Path, root: Path) -> None:

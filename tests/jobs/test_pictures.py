@@ -1,5 +1,6 @@
 """From a job's inputs to a list of pictures, and from an item back to its picture."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +11,12 @@ from tests.worker.working import zipped
 
 from sightline.errors import BadOption, NotFound
 from sightline.jobs import pictures as listing
-from sightline.jobs.inputs import Inputs, pictures_blob, urls_blob
+from sightline.jobs.inputs import Inputs, listed_name, pictures_blob, shared_name, urls_blob
+from sightline.jobs.ledger import Ledger
 from sightline.jobs.pictures import Entry, Pictures, RefusedEntry, unique
 from sightline.settings import Settings
 from sightline.storage.blobs import Blobs
+from sightline.storage.job_kept import Item
 
 
 @pytest.fixture
@@ -66,6 +69,39 @@ def test_every_item_leads_back_to_its_picture(tmp_path: Path, blobs: Blobs, pict
         for entry in pictures.listed(inputs):
             assert pictures.locate(inputs, entry.source) == pictures.read(entry)
     assert pictures.locate(uploads, "p (2).jpg") == b"2"
+
+
+def test_a_name_that_is_not_utf_8_is_told_and_found_again(
+    tmp_path: Path, blobs: Blobs, pictures: Pictures, data_settings: Settings
+) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9")
+    odd.mkdir()
+    (odd / os.fsdecode(b"\xff.jpg")).write_bytes(b"a")
+    (odd / "old.zip").write_bytes(zipped({"z.jpg": b"z"}))
+    (tmp_path / "real\\ud.jpg").write_bytes(b"b")
+    inputs = _files(blobs, odd, odd / "old.zip", tmp_path / "real\\ud.jpg", odd / "none.jpg", odd / "*.gif")
+    entries = pictures.listed(inputs)
+    assert [entry.source.removeprefix(f"{tmp_path}/") for entry in entries] == [
+        "caf\\udce9/\\udcff.jpg",
+        "caf\\udce9/old.zip/z.jpg",
+        "real\\ud.jpg",
+        "caf\\udce9/none.jpg",
+        "caf\\udce9/*.gif",
+    ]
+    assert [pictures.locate(inputs, entry.source) for entry in entries[:3]] == [b"a", b"z", b"b"]
+    with Ledger.open(data_settings) as ledger:
+        ledger.submit("work", {})
+        claim = ledger.claim("test", ("work",))
+        assert claim is not None
+        ledger.put_items(
+            claim, [Item(claim.root, number, entry.source, "done") for number, entry in enumerate(entries)]
+        )
+        assert [item.source for item in ledger.items(claim.root).items] == [one.source for one in entries]
+    with pytest.raises(NotFound) as caught:
+        pictures.read(entries[3])
+    assert caught.value.message.encode("utf-8")
+    listed_name([str(odd), str(odd)]).encode("utf-8")
+    shared_name([str(odd)]).encode("utf-8")
 
 
 def test_names_of_uploads_never_open_files_of_this_machine(

@@ -67,6 +67,20 @@ def test_kept_captures_are_stored_results(server: Server, cat: bytes, client: ht
     assert client.get(f"/api/v1/results/{stored['id']}/image").status_code == 200
 
 
+def test_half_a_letter_in_a_name_is_left_out(server: Server, cat: bytes) -> None:
+    with Talk(server.port) as talk:
+        assert talk.options(keep=True, source="\ud800door")["keep"] is True
+        talk.send(cat)
+        answer = talk.hear()
+        assert (answer["kept"], answer["result"]["source"]) == (True, "door")
+        talk.options(labels=["\udfff"])
+        talk.send(cat)
+        assert talk.hear()["problem"]["code"] == "bad_option"
+        talk.options(model="\ud800")
+        talk.send(cat)
+        assert talk.hear()["problem"]["code"] == "not_found"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

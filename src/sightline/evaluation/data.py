@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sightline.errors import BadOption, NotFound
+from sightline.errors import BadOption, NotFound, presentable
 from sightline.storage.archive import Archive
 from sightline.vision import codec
 
@@ -167,14 +167,16 @@ def _beside(path: Path, name: str) -> Path:
 def _folder(path: Path, first: int) -> ClassSet:
     classes = sorted(item for item in path.iterdir() if item.is_dir())
     found = [
-        Picture(f"{folder.name}/{file.name}", partial(_bytes_of, file), position)
+        Picture(presentable(f"{folder.name}/{file.name}"), partial(_bytes_of, file), position)
         for position, folder in enumerate(classes)
         for file in sorted(folder.iterdir())
         if file.suffix.lower() in PICTURES
     ]
     if not found:
         raise BadOption(f"{path} holds no folders with pictures.", next_step="Make one folder per class.")
-    return ClassSet(path.name, tuple(_spread(found, first)), tuple(folder.name for folder in classes))
+    return ClassSet(
+        path.name, tuple(_spread(found, first)), tuple(presentable(folder.name) for folder in classes)
+    )
 
 
 def _packed(path: Path, first: int, *, strange: bool) -> ClassSet:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from sightline.errors import presentable
 from sightline.jobs.version import VERSION, check_version
 from sightline.types import Ask
 
@@ -94,15 +95,15 @@ class PredictOrder:
 def shared_name(names: Sequence[str]) -> str:
     """What files are called together: the folder that they share, else the first of the folders and files."""
     if len(names) == 1:
-        return names[0].rpartition("/")[2][:200]
+        return presentable(names[0].rpartition("/")[2][:200])
     return listed_name(list(dict.fromkeys(name.partition("/")[0] for name in names)))
 
 
 def listed_name(names: Sequence[str]) -> str:
     """One name, or the first two of several: ``0.jpg, 1.jpg, …``."""
     if len(names) < _LISTED:
-        return names[0][:200] if names else ""
-    first = ", ".join(name[:90] for name in names[:_LISTED])
+        return presentable(names[0][:200]) if names else ""
+    first = presentable(", ".join(name[:90] for name in names[:_LISTED]))
     return f"{first}, …" if len(names) > _LISTED else first
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Literal, Self
 
-from sightline.errors import BadOption, NotFound, SightlineError
+from sightline.errors import BadOption, NotFound, SightlineError, presentable
 from sightline.jobs.inputs import Inputs, read_pictures, read_urls
 from sightline.outbound import safe_fetch
 from sightline.outbound.address import without_login
@@ -206,9 +206,9 @@ class Pictures:
     def _named(self, word: str) -> Iterator[Entry]:
         """A word of the command line."""
         if word.lower().startswith(("http://", "https://")):
-            yield Entry("url", without_login(word), word)
+            yield Entry("url", presentable(without_login(word)), word)
         elif prefixes.is_prefix(word):
-            yield from self._under(word)
+            yield from self._under(presentable(word))
         else:
             for found in find(word):
                 if found.error is not None:
@@ -257,6 +257,8 @@ class Pictures:
                         yield from (entry for entry in self._uploaded(digest, name) if entry.source == source)
             case "prefix" | "files" if prefixes.is_prefix(source):
                 yield Entry("object", source, source)
+            case "files" if "\\" in source:  # it may be told in other letters than it has
+                yield from (entry for entry in self._each(inputs) if entry.source == source)
             case "files" if Path(source).is_file():
                 yield Entry("file", source, source)
             case "files":

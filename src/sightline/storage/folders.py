@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from sightline.errors import BadOption, NotAPicture, NotFound, PictureTooLarge, SightlineError
+from sightline.errors import BadOption, NotAPicture, NotFound, PictureTooLarge, SightlineError, presentable
 from sightline.storage.archive import Archive, is_zip
 
 SUFFIXES: Final = frozenset(
@@ -23,7 +23,10 @@ KNOWN: Final = f"Names that count as pictures end in {', '.join(sorted(SUFFIXES)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A picture to be: ``source`` is what the answer calls it, ``place`` its name below what was named."""
+    """A picture to be: ``source`` is what the answer calls it, ``place`` its name below what was named.
+
+    ``source`` is text that can be written anywhere; ``place`` and ``path`` are the names as they are.
+    """
 
     source: str
     place: PurePosixPath
@@ -115,7 +118,7 @@ def _is_archive(path: Path) -> bool:
 
 
 def _failing(source: str, path: Path, error: SightlineError) -> Found:
-    return Found(source, PurePosixPath("none"), path, error=error)
+    return Found(presentable(source), PurePosixPath("none"), path, error=error)
 
 
 def _globbed(word: str) -> Iterator[Found]:
@@ -135,7 +138,7 @@ def _path(path: Path) -> Iterator[Found]:
     elif _is_archive(path):
         yield from _zip(path)
     else:
-        yield Found(str(path), PurePosixPath(path.name), path)
+        yield Found(presentable(str(path)), PurePosixPath(path.name), path)
 
 
 def _folder(folder: Path) -> Iterator[Found]:
@@ -146,7 +149,7 @@ def _folder(folder: Path) -> Iterator[Found]:
             path = Path(root, name)
             if not name.startswith(".") and path.suffix.lower() in SUFFIXES:
                 empty = False
-                yield Found(str(path), PurePosixPath(path.relative_to(folder).as_posix()), path)
+                yield Found(presentable(str(path)), PurePosixPath(path.relative_to(folder).as_posix()), path)
     if empty:
         yield _failing(str(folder), folder, NotFound(f"{folder} holds no pictures.", next_step=KNOWN))
 
@@ -161,4 +164,4 @@ def _zip(path: Path) -> Iterator[Found]:
     if not found:
         yield _failing(str(path), path, NotFound(f"{path} holds no pictures.", next_step=KNOWN))
     for member in found:
-        yield Found(f"{path}/{member.name}", member.place, path, member.number)
+        yield Found(presentable(f"{path}/{member.name}"), member.place, path, member.number)

@@ -20,7 +20,7 @@ from sightline.web.services import ClientGone, Ticket
 _MB: Final = 1024 * 1024
 _SOURCE_MAX: Final = 200
 _URL_MAX: Final = 2048
-UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 JSON_BYTES: Final = _MB
 """Larger JSON is not parsed: a few megabytes of brackets would become a gigabyte of objects."""
 _LONE_IMAGE: Final = re.compile(rb'\s*\{\s*"image"\s*:\s*"([^"]*)"\s*\}\s*')

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
-from sightline.errors import NotFound
+from sightline.errors import NotFound, presentable
 from sightline.jobs.keeping import keep_file
 from sightline.jobs.video import VideoOrder
 from sightline.private import private_folder
@@ -80,17 +80,17 @@ def _source(desk: Desk, claim: Claim, order: VideoOrder, folder: Path) -> Source
         path = Path(order.place)
         if not path.is_file():
             raise NotFound(f"There is no file {order.place} on the worker's machine.")
-        return Source("file", order.name, str(path))
+        return Source("file", presentable(order.name), str(path))
     path = folder / "input"
     with path.open("wb") as file:
         desk.ledger.blobs.copy_into(order.place, file)
     desk.check(claim)
-    return Source("file", order.name, str(path))
+    return Source("file", presentable(order.name), str(path))
 
 
 def _keep(desk: Desk, claim: Claim, order: VideoOrder, made: film.Made) -> list[dict[str, Any]]:
     """Put the files among the job's items, and say what they are."""
-    stem = PurePosixPath(order.name).stem or "video"
+    stem = presentable(PurePosixPath(order.name).stem) or "video"
     poster = desk.road.decoder.thumbnail(codec.encode(made.poster, "image/jpeg"), THUMBNAIL_SIDE)
     found = [(f"{stem}.csv", _TABLE, made.table), (f"{stem}.jsonl", _LINES, made.lines)]
     if made.film is not None:
