@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sightline.formats import dataset, text
+from sightline.formats import content, text
 from sightline.types import Classification, Detections, Result
 
 
@@ -80,4 +80,4 @@ def test_articles() -> None:
     ],
 )
 def test_file_names_have_no_folders(detected: Result, source: str, name: str) -> None:
-    assert dataset.file_name(replace(detected, source=source)) == name
+    assert content.file_name(replace(detected, source=source)) == name

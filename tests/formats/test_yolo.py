@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.formats import reading
 
 from sightline.errors import BadOption
 from sightline.formats import yolo
@@ -22,18 +23,17 @@ def test_nothing_is_an_empty_file(nothing: Result) -> None:
 
 
 def test_boxes_survive_the_round_trip(detected: Result) -> None:
-    data = yolo.load({"b.txt": (yolo.write(detected), 100, 80)}, detected.labels)
-    (picture,) = data.pictures
-    assert picture.objects.label.tolist() == [2, 0]
-    assert np.allclose(picture.objects.xyxy, np.array([[10, 20, 50.125, 60.987], [0, 0, 100, 80]]), atol=1e-3)
-    assert picture.masks == (None, None)
+    things = reading.yolo(yolo.write(detected), 100, 80)
+    assert [thing.label for thing in things] == [2, 0]
+    corners = np.array([thing.xyxy for thing in things])
+    assert np.allclose(corners, [[10, 20, 50.125, 60.987], [0, 0, 100, 80]], atol=1e-3)
+    assert [thing.mask for thing in things] == [None, None]
 
 
 def test_outlines_survive_the_round_trip(segmented: Result) -> None:
-    text = yolo.write(segmented)
-    data = yolo.load({"b.txt": (text, 100, 80)}, segmented.labels)
+    mine = reading.yolo(yolo.write(segmented), 100, 80)[0].mask
     assert isinstance(segmented.prediction, Segments)
-    mine, theirs = data.pictures[0].masks[0], segmented.prediction.masks[0]
+    theirs = segmented.prediction.masks[0]
     assert mine is not None
     a, b = masks.full(mine, 100, 80), masks.full(theirs, 100, 80)
     assert (a & b).sum() / (a | b).sum() >= 0.98
@@ -55,9 +55,9 @@ def test_parts_are_joined(segmented: Result) -> None:
     bits[:20, :20] = bits[:20, 40:] = True
     text = yolo.write(with_mask(segmented, Mask(bits, 0, 0)))
     assert text.count("\n") == 1
-    (mask,) = yolo.load({"b": (text, 100, 80)}, segmented.labels).pictures[0].masks
-    assert mask is not None
-    full = masks.full(mask, 100, 80)
+    (thing,) = reading.yolo(text, 100, 80)
+    assert thing.mask is not None
+    full = masks.full(thing.mask, 100, 80)
     assert full[10, 10]
     assert full[10, 50]
     assert abs(int(full.sum()) - 800) <= 25  # the bridge may take a row
@@ -70,24 +70,6 @@ def test_an_object_without_a_mask_is_a_box(segmented: Result) -> None:
 def test_class_files() -> None:
     labels = ("no", "on", 'the "x"', "two\nlines")
     assert yolo.classes(labels) == 'no\non\nthe "x"\ntwo lines\n'
-
-
-@pytest.mark.parametrize(
-    ("line", "says"),
-    [
-        ("0 0.5 0.5 x 0.1", "numbers only"),
-        ("3 0.5 0.5 0.1 0.1", "class number below 3"),
-        ("-1 0.5 0.5 0.1 0.1", "class number below 3"),
-        ("0 0.5 nan 0.1 0.1", "class number below 3"),
-        ("0 0.5 0.5 0.1 0.1 0.9", "4 numbers or 3 and more pairs"),
-        ("0 0.5", "4 numbers or 3 and more pairs"),
-        ("0 0 0 1 1 1 0 1", "4 numbers or 3 and more pairs"),
-    ],
-)
-def test_bad_rows_are_named(line: str, says: str) -> None:
-    with pytest.raises(BadOption, match=says) as error:
-        yolo.load({"b.txt": ("\n" + line, 10, 10)}, ("a", "b", "c"))
-    assert "b.txt, line 2" in str(error.value)
 
 
 def test_classes_are_refused(classified: Result) -> None:

@@ -10,11 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.formats import reading
 from tests.formats.conftest import classified, detected, judged, nothing, segmented
 from tests.worker.working import square, zipped
 
 from sightline.errors import BadOption, NotFound, PictureTooComplex
-from sightline.formats import coco as coco_format
 from sightline.formats import native
 from sightline.jobs import exports
 from sightline.jobs.exports import Format, export
@@ -134,8 +134,7 @@ def test_coco_is_what_the_whole_data_set_would_be(
     assert marks == [(image, label) for image in (1, 4, 5) for label in pair]
     assert [mark["id"] for mark in body["annotations"]] == list(range(1, 7))
     assert body["annotations"][2]["segmentation"]["size"] == [80, 100]
-    again = coco_format.load(json.dumps(body))
-    assert [len(picture.objects.score) for picture in again.pictures] == [2, 0, 2, 2]
+    assert [len(things) for things in reading.coco(json.dumps(body)).values()] == [2, 0, 2, 2]
 
 
 def test_coco_of_classes_is_refused_before_the_first_byte(

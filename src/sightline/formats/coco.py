@@ -1,4 +1,4 @@
-"""COCO JSON (cocodataset.org): data sets, flat result lists, and a reader.
+"""COCO JSON (cocodataset.org): data sets, and flat result lists.
 
 Conventions: boxes are [x, y, width, height] in pixels, 0-indexed floats from the top left corner;
 category ids are 1..K in the order of the labels; masks are compressed run lengths with
@@ -10,10 +10,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sightline.errors import BadOption
-from sightline.formats.dataset import Dataset, Picture, Row, boxed, file_name, labels_of, masks_of, picture
+from sightline.formats.content import boxed, file_name, labels_of, masks_of
 from sightline.types import Result, Staged
-from sightline.vision import masks, polygons
+from sightline.vision import masks
 
 
 def dumps(results: Sequence[Result]) -> str:
@@ -57,42 +56,3 @@ def rows(result: Result, image_id: int, category: dict[str, int]) -> list[dict[s
             row["area"] = masks.pixels(mask)
         parts.append(row)
     return parts
-
-
-def load(text: str | bytes) -> Dataset:
-    """Read a data set (instances file). Labels are the categories in the order of their ids.
-
-    Raises BadOption when it is not one, naming the annotation that is off.
-    """
-    try:
-        body = json.loads(text)
-        categories = sorted(body["categories"], key=lambda category: int(category["id"]))
-        place = {int(category["id"]): number for number, category in enumerate(categories)}
-        found: dict[int, list[Row]] = {int(image["id"]): [] for image in body["images"]}
-        sizes = {int(image["id"]): (int(image["width"]), int(image["height"])) for image in body["images"]}
-        for annotation in body["annotations"]:
-            image_id = int(annotation["image_id"])
-            found[image_id].append(_annotation(annotation, place, sizes[image_id]))
-        pictures = [_picture(image, found) for image in body["images"]]
-        return Dataset(tuple(str(category["name"]) for category in categories), tuple(pictures))
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        msg = f"This is not a COCO data set: {type(error).__name__} at {error}."
-        raise BadOption(msg, next_step="It needs images, annotations and categories.") from error
-
-
-def _picture(image: dict[str, Any], found: dict[int, list[Row]]) -> Picture:
-    size = (int(image["width"]), int(image["height"]))
-    return picture(str(image["file_name"]), size, found[int(image["id"])])
-
-
-def _annotation(annotation: dict[str, Any], place: dict[int, int], size: tuple[int, int]) -> Row:
-    x, y, width, height = (float(value) for value in annotation["bbox"])
-    shape = annotation.get("segmentation")
-    mask = None
-    if isinstance(shape, dict):
-        mask = masks.from_rle(shape)
-    elif shape:
-        mask = polygons.to_mask(shape, *size)
-    crowd = bool(annotation.get("iscrowd", 0))
-    score = float(annotation.get("score", 1))
-    return [x, y, x + width, y + height], score, place[int(annotation["category_id"])], crowd, mask

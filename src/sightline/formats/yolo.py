@@ -5,12 +5,9 @@ readers take it, so rows carry no score (a sixth value would make a polygon) and
 four points (nine values would make a turned box). No objects: an empty file.
 """
 
-import math
-
 import numpy as np
 
-from sightline.errors import BadOption
-from sightline.formats.dataset import Dataset, boxed, masks_of, picture
+from sightline.formats.content import boxed, masks_of
 from sightline.types import Mask, Result
 from sightline.vision import polygons
 
@@ -42,40 +39,6 @@ def write(result: Result) -> str:
 def classes(labels: tuple[str, ...]) -> str:
     """``classes.txt``: one label a line, in the order of the class numbers."""
     return "".join(" ".join(label.split()) + "\n" for label in labels)
-
-
-def load(files: dict[str, tuple[str, int, int]], labels: tuple[str, ...]) -> Dataset:
-    """Picture name -> (text, width, height) of all files -> a data set. BadOption names a bad line."""
-    pictures = []
-    for name, (text, width, height) in files.items():
-        rows = []
-        for number, line in enumerate(text.splitlines(), 1):
-            if line.strip():
-                xyxy, label, mask = _row(line, f"{name}, line {number}", (width, height), len(labels))
-                rows.append((xyxy, 1.0, label, False, mask))
-        pictures.append(picture(name, (width, height), rows))
-    return Dataset(labels, tuple(pictures))
-
-
-def _row(line: str, where: str, size: tuple[int, int], labels: int) -> tuple[list[float], int, Mask | None]:
-    words = line.split()
-    try:
-        label, values = int(words[0]), [float(word) for word in words[1:]]
-    except ValueError as error:
-        msg = f"A YOLO row holds numbers only; {where} says '{line[:80]}'."
-        raise BadOption(msg) from error
-    if not 0 <= label < labels or not all(math.isfinite(value) for value in values):
-        msg = f"A YOLO row starts with a class number below {labels}; {where} says '{line[:80]}'."
-        raise BadOption(msg)
-    if len(values) == 4:
-        cx, cy, w, h = (value * side for value, side in zip(values, size * 2, strict=True))
-        return [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2], label, None
-    if len(values) < 6 or len(values) % 2:
-        msg = f"After its class a YOLO row has 4 numbers or 3 and more pairs; {where} has {len(values)}."
-        raise BadOption(msg)
-    points = np.array(values).reshape(-1, 2) * size
-    box = [*points.min(0).tolist(), *points.max(0).tolist()]
-    return box, label, polygons.to_mask([points.ravel().tolist()], *size)
 
 
 def _outline(mask: Mask) -> _Ring:

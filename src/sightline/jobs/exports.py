@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, TypeVar
 
 from sightline.errors import BadOption, SightlineError
 from sightline.formats import coco, native, table
-from sightline.formats.dataset import file_name
+from sightline.formats.content import file_name
 from sightline.jobs.inputs import PREDICT, PredictOrder
 from sightline.jobs.ledger import Ledger
 from sightline.jobs.pictures import Pictures, Words, words_of
