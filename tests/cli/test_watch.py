@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 from tests.cli.conftest import Run
+from tests.runtime import graphs
 from tests.watching.cameras import Camera, RtspCamera
 from tests.watching.conftest import MakeVideo, colour_data, unused_port, video
 
+from sightline.registry import Registry
+from sightline.rules import RuleDesk
 from sightline.settings import load_settings
 from sightline.storage.kept import Search
 from sightline.storage.store import Store
@@ -172,6 +175,24 @@ def test_pictures_and_answers_are_kept(begin: Begin, colour_data: Path, video: M
     assert record.min_score == 0.9
     assert store.image(found[1]["id"]).data[:2] == b"\xff\xd8"
     assert store.thumbnail(found[1]["id"]).data[:2] == b"\xff\xd8"
+    store.close()
+
+
+def test_what_is_kept_besides_makes_no_rule_fire(begin: Begin, video: MakeVideo, tmp_path: Path) -> None:
+    """The classes of a red picture are about 0.54, 0.23 and 0.23: all are kept, one was asked for."""
+    settings = load_settings({"data_dir": str(tmp_path / "data")}, environment={})
+    Registry(settings).add(graphs.colour_bundle(tmp_path / "bundle", sharpness=1))
+    desk = RuleDesk.open(settings)
+    for what in ("red", "blue"):
+        desk.add({"what": what, "min_score": 0.1, "name": what, "actions": [{"kind": "log"}]})
+    desk.close()
+    words = ("--every", "1", "--store", "--min-score", "0.4")
+    output, _ = rest(begin(video("red"), *words, data=settings.data_path))
+    (body,) = bodies(output)
+    assert [row["label"] for row in body["predictions"]] == ["red"]
+    assert [alert["name"] for alert in body["alerts"]] == ["red"]
+    store = Store.open(settings)
+    assert len(store.get(body["id"]).payload["predictions"]) == 3
     store.close()
 
 

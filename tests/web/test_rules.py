@@ -80,6 +80,22 @@ def test_a_picture_that_is_named_a_capture_counts_too(starting: Callable[..., Se
         assert sent(capture="x" * 101)["code"] == "bad_option"
 
 
+def test_what_is_kept_besides_makes_no_rule_fire(starting: Callable[..., Server], cat: bytes) -> None:
+    """The model sees a cat of 0.2, which is kept; its own threshold is 0.3, and that was asked for."""
+    with httpx.Client(base_url=starting().url, timeout=30) as client:
+        wish = {"what": "<b>cat</b>", "min_score": 0.1, "quiet_s": 0, "actions": [{"kind": "log"}]}
+        assert client.post(RULES, json=wish).status_code == 201
+
+        def fired(**query: str) -> int:
+            asked = {"capture": "door"} | query
+            body = client.post("/api/v1/predict", files={"image": cat}, params=asked).json()
+            return len(body["alerts"])
+
+        for store in ("false", "true"):
+            assert fired(store=store) == 0
+            assert fired(store=store, min_score="0.15") == 1
+
+
 @pytest.mark.parametrize(
     ("wish", "code"),
     [

@@ -67,13 +67,14 @@ def watch(order: Order, settings: Settings) -> int:
         check_labels(order.ask, bundle)
         asked = keeping.wanted(road, bundle.reference, order.ask)  # says what is off before anything loads
         road.load(bundle.reference)
-        keeper = _keeper(stack, road, settings, asked.narrow) if order.store else None
+        keeper = _keeper(stack, road, settings) if order.store else None
         voice = _Voice(keeper, file, _rules(stack, settings))
         for word, error in missing:
             voice.refuse(word, error)
-        ask = asked.wide if order.store else order.ask
+        ask, wide = (asked.narrow, asked.wide) if order.store else (order.ask, None)
+        more = {"count": order.count, "retries": order.retries}
         plans = [
-            Plan(source, order.every_s, order.motion, bundle.reference, ask, order.count, order.retries)
+            Plan(source, order.every_s, order.motion, bundle.reference, ask, wide, **more)
             for source in sources
         ]
         opened = for_this_terminal(settings)
@@ -184,12 +185,12 @@ class _Voice:
             click.echo(f"{text}\n{more}" if more else text, err=True)
 
 
-def _keeper(stack: ExitStack, road: Road, settings: Settings, narrow: Ask) -> Keeper:
+def _keeper(stack: ExitStack, road: Road, settings: Settings) -> Keeper:
     from sightline.storage.store import Store  # noqa: PLC0415 - the database loads only where something is kept
 
     store = Store.open(settings)
     stack.callback(store.close)
-    return Keeper(road, store, narrow)
+    return Keeper(road, store)
 
 
 def _rules(stack: ExitStack, settings: Settings) -> "RuleDesk":

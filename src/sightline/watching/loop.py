@@ -22,6 +22,7 @@ from sightline.errors import (
     NotFound,
     SightlineError,
 )
+from sightline.formats.selection import narrowed
 from sightline.serving.parallel import in_order
 from sightline.serving.road import Road
 from sightline.types import Ask, Frame, Result
@@ -52,6 +53,9 @@ class Plan:
     """Look only where something changed."""
     model: str | None = None
     ask: Ask = field(default_factory=Ask)
+    """What counts of an answer."""
+    wide: Ask | None = None
+    """What the model is asked instead, so that more can be kept than counts."""
     count: int = 0
     """Answers after which the watcher ends; 0: no end."""
     retries: int = -1
@@ -65,6 +69,9 @@ class Seen:
     plan: Plan
     shot: Shot
     result: Result
+    """What counts of it."""
+    whole: Result
+    """All of it, for keeping."""
     motion: Motion | None = None
 
 
@@ -217,10 +224,10 @@ class Watcher:
         return self._gate.see(grey(small.pixels))
 
     def _look(self, picked: Picked) -> Result | SightlineError:
+        plan = self.plan
         try:
-            source = self.plan.source.shown
             return self._road.predict(
-                picked[0].picture, source=source, model=self.plan.model, ask=self.plan.ask
+                picked[0].picture, source=plan.source.shown, model=plan.model, ask=plan.wide or plan.ask
             )
         except _PASSING as error:
             return error
@@ -230,7 +237,8 @@ class Watcher:
             self._tell(Missed(self.plan, outcome))
         else:
             self._answers += 1
-            self._tell(Seen(self.plan, picked[0], outcome, picked[1]))
+            told = narrowed(outcome, self.plan.ask) if self.plan.wide else outcome
+            self._tell(Seen(self.plan, picked[0], told, outcome, picked[1]))
 
     @property
     def _done(self) -> bool:

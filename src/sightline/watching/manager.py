@@ -1,13 +1,13 @@
 """Watches inside a server: started with it, kept in the database, each in a thread of its own."""
 
+import logging
 import secrets
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from sightline.errors import NotFound, SightlineError
 from sightline.formats import native
@@ -16,39 +16,33 @@ from sightline.settings import Settings
 from sightline.storage.kept import DATABASE, FOLDER
 from sightline.storage.watch_kept import Watch
 from sightline.types import Ask, Result
-from sightline.watching.loop import Ended, Event, Lost, Missed, Plan, Seen, Watcher
+from sightline.watching.loop import Event, Plan, Seen, Watcher
 from sightline.watching.opening import check, for_strangers
-from sightline.watching.source import parse
+from sightline.watching.source import need_device, parse
+from sightline.watching.standing import Standing
 
 if TYPE_CHECKING:
     from sightline.serving.road import Road
     from sightline.storage.database import Database
     from sightline.storage.store import Store
 
-State = Literal["starting", "watching", "lost", "ended"]
+__all__ = ["Standing", "Watches"]
+
 _JOIN_S: Final = 5.0
-
-
-@dataclass(slots=True)
-class Standing:
-    """How a watch is doing. Changed by its thread, read by others."""
-
-    watch: Watch
-    shown: str
-    """The source without name and password."""
-    state: State = "starting"
-    answers: int = 0
-    error: SightlineError | None = None
-    last: Seen | None = None
-    counts: dict[str, int] = field(default_factory=dict)
-    """Of the last answer."""
+_log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Running:
+    """A watch from its beginning to its removal, whatever it is changed to."""
+
     standing: Standing
     watcher: Watcher | None = None
     thread: threading.Thread | None = None
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    """Held by whoever begins or changes it: one after the other, while other watches go their way."""
+    gone: bool = False
+    """It has been removed, or the server stops: nothing of it begins any more, and nobody listens to it."""
 
 
 class Watches:
@@ -71,17 +65,27 @@ class Watches:
         """
         self._settings, self._road, self._store, self._told = settings, road, store, told
         self._lock = threading.Lock()
+        self._roll = threading.Lock()
+        """Held while a watch comes or goes, so that rows and what runs agree."""
         self._running: dict[str, _Running] = {}
+        self._closed = False
         self._database: Database | None = None
 
     def start(self) -> None:
-        """Go on with the watches of the last server, if there were any."""
+        """Go on with the watches of the last server, if there were any; what is here already is left alone.
+
+        Raises:
+            SightlineError: The database cannot be used; try again.
+        """
         if not self._settings.database and not (self._settings.data_path / FOLDER / DATABASE).exists():
             return
         from sightline.storage import watch_rows  # noqa: PLC0415 - loads the database's library
 
-        for watch in self._open().read(watch_rows.every):
-            self._begin(watch)
+        with self._roll:
+            rows = self._open().read(watch_rows.every)
+            fresh = [self._entered(watch) for watch in rows if watch.id not in self._running]
+        for one in fresh:
+            self._go(one)
 
     def add(self, source: str, name: str, wish: Mapping[str, Any]) -> Standing:
         """Write a watch down and begin it.
@@ -92,8 +96,10 @@ class Watches:
         from sightline.storage import watch_rows  # noqa: PLC0415
 
         watch = self._sound(Watch(secrets.token_hex(8), name, source, dict(wish), time.time()))
-        self._open().write(partial(watch_rows.add, watch=watch))
-        return self._begin(watch)
+        with self._roll:
+            self._open().write(partial(watch_rows.add, watch=watch))
+            one = self._entered(watch)
+        return self._go(one)
 
     def change(self, watch_id: str, source: str, name: str, wish: Mapping[str, Any]) -> Standing:
         """Go on under other terms: written down first, then begun anew under the same id.
@@ -110,21 +116,24 @@ class Watches:
         """
         from sightline.storage import watch_rows  # noqa: PLC0415
 
-        before = self.get(watch_id).watch
-        after = replace(before, source=source or before.source, name=name, wish=dict(wish))
-        watch = self._sound(after)
-        self._open().write(partial(watch_rows.change, watch=watch))
-        with self._lock:
-            one = self._running.get(watch_id)
-        if one is not None:
-            self._end([one])
-        return self._begin(watch)
+        one = self._one(watch_id)
+        with one.turn:
+            before = one.standing.watch
+            after = replace(before, source=source or before.source, name=name, wish=dict(wish))
+            watch = self._sound(after, later=not source)
+            self._open().write(partial(watch_rows.change, watch=watch))
+            return self._begin(one, watch)
 
-    def _sound(self, watch: Watch) -> Watch:
-        """The same with a name, if it can be watched at all. An error names the field that is off."""
+    def _sound(self, watch: Watch, *, later: bool = False) -> Watch:
+        """The same with a name, if it can be watched at all. An error names the field that is off.
+
+        ``later``: a camera of this machine need not be there now.
+        """
         try:
-            found = parse(watch.source)
+            found = parse(watch.source, later=True)
             check(found, self._settings)
+            if found.kind == "device" and not later:
+                need_device(found.address)
         except SightlineError as error:
             error.field = "source"
             raise
@@ -146,11 +155,14 @@ class Watches:
         Raises:
             NotFound: There is none.
         """
+        return self._one(watch_id).standing
+
+    def _one(self, watch_id: str) -> _Running:
         with self._lock:
             one = self._running.get(watch_id)
         if one is None:
             raise NotFound(f"There is no watch {watch_id[:64]!r}.")
-        return one.standing
+        return one
 
     def remove(self, watch_id: str) -> None:
         """End a watch and forget it; what it stored stays.
@@ -160,28 +172,33 @@ class Watches:
         """
         from sightline.storage import watch_rows  # noqa: PLC0415
 
-        self.get(watch_id)
-        self._open().write(partial(watch_rows.remove, watch_id=watch_id))
-        with self._lock:
-            one = self._running.pop(watch_id, None)
-        if one is not None:
-            self._end([one])
+        one = self._one(watch_id)
+        with self._roll:
+            self._open().write(partial(watch_rows.remove, watch_id=watch_id))
+            with self._lock:
+                one.gone = True
+                self._running.pop(watch_id, None)
+        self._end([one])
 
     def close(self) -> None:
         """End all of them; they begin again with the next server."""
         with self._lock:
+            self._closed = True
             running, self._running = list(self._running.values()), {}
+            for one in running:
+                one.gone = True
         self._end(running)
         if self._database is not None:
             self._database.close()
 
     def _end(self, running: list[_Running]) -> None:
-        for one in running:
-            if one.watcher is not None:
-                threading.Thread(target=one.watcher.stop, daemon=True).start()
-        for one in running:
-            if one.thread is not None:
-                one.thread.join(_JOIN_S)
+        with self._lock:
+            watchers = [one.watcher for one in running if one.watcher is not None]
+            threads = [one.thread for one in running if one.thread is not None]
+        for watcher in watchers:
+            threading.Thread(target=watcher.stop, daemon=True).start()
+        for thread in threads:
+            thread.join(_JOIN_S)
 
     def _open(self) -> "Database":
         from sightline.storage.database import Database  # noqa: PLC0415
@@ -191,54 +208,62 @@ class Watches:
                 self._database = Database.of(self._settings)
             return self._database
 
-    def _begin(self, watch: Watch) -> Standing:
-        standing = Standing(watch, "")
-        one = _Running(standing)
+    def _entered(self, watch: Watch) -> _Running:
+        """A watch that is about to begin; the roll is held."""
         with self._lock:
-            self._running[watch.id] = one
-        try:
-            source = parse(watch.source)
-            standing.shown = source.shown
-            wish, road = watch.wish, self._road()
-            wanted = keeping.wanted(road, wish["model"], _ask(wish))
-            ask = wanted.wide if wish["store"] else _ask(wish)
-            plan = Plan(source, wish["every_s"], wish["motion"], wish["model"], ask)
-            tell = partial(self._heard, standing, wanted.narrow)
-            one.watcher = Watcher(plan, road, for_strangers(self._settings), tell)
-        except SightlineError as error:  # since the last server: the model is gone, the device is away
-            standing.state, standing.error = "ended", error
-            return standing
-        one.thread = threading.Thread(target=one.watcher.run, name=f"watch-{watch.id}", daemon=True)
-        one.thread.start()
+            one = _Running(Standing(watch, ""), gone=self._closed)
+            if not one.gone:
+                self._running[watch.id] = one
+        return one
+
+    def _go(self, one: _Running) -> Standing:
+        """Begin what has been entered, or what it has been changed to since."""
+        with one.turn:
+            return self._begin(one, one.standing.watch)
+
+    def _begin(self, one: _Running, watch: Watch) -> Standing:
+        """In place of whatever it was; its turn is held."""
+        standing = Standing(watch, "")
+        watcher = self._watcher(one, standing)
+        one.standing = standing  # what its thread still says is about terms of before
+        self._end([one])
+        with self._lock:
+            one.watcher = one.thread = None
+            if watcher is not None and not one.gone:
+                one.watcher = watcher
+                one.thread = threading.Thread(target=watcher.run, name=f"watch-{watch.id}", daemon=True)
+                one.thread.start()
         return standing
 
-    def _heard(self, standing: Standing, narrow: Ask, event: Event) -> None:
-        match event:
-            case Seen():
-                self._seen(standing, narrow, event)
-            case Missed(_, error):
-                standing.error = error
-            case Lost(_, error, _):
-                standing.state, standing.error = "lost", error
-            case Ended(_, error):
-                standing.state, standing.error = "ended", error or standing.error
-
-    def _seen(self, standing: Standing, narrow: Ask, seen: Seen) -> None:
-        body = native.to_json(seen.result)
-        error: SightlineError | None = None
-        if standing.watch.wish["store"]:
-            try:
-                body = keeping.keep(self._road(), self._store(), seen.shot.picture, body, narrow)
-            except SightlineError as problem:
-                error = problem
-        standing.state, standing.error = "watching", error
-        standing.counts = dict(Counter(row["label"] for row in body["predictions"]))
-        standing.last = seen
-        standing.answers += 1
+    def _watcher(self, one: _Running, standing: Standing) -> Watcher | None:
+        """Who will look; None where that cannot be, and the standing says why."""
+        wish = standing.watch.wish
         try:
-            self._told(standing.watch.name, seen.result)
-        except SightlineError as problem:
-            standing.error = problem
+            source = parse(standing.watch.source, later=True)
+            standing.shown = source.shown
+            wanted = keeping.wanted(self._road(), wish["model"], _ask(wish))
+            ask, wide = (wanted.narrow, wanted.wide) if wish["store"] else (_ask(wish), None)
+            plan = Plan(source, wish["every_s"], wish["motion"], wish["model"], ask, wide)
+            tell = partial(self._heard, one, standing)
+            return Watcher(plan, self._road(), for_strangers(self._settings), tell)
+        except SightlineError as error:  # since the last server: the model is gone
+            standing.state, standing.error = "ended", error
+        except Exception as error:  # noqa: BLE001 - the others are to begin all the same
+            _log.exception("The watch %s cannot begin.", standing.watch.id)
+            words = f"The watch cannot begin: {type(error).__name__}: {error}"
+            standing.state, standing.error = "ended", SightlineError(words)
+        return None
+
+    def _heard(self, one: _Running, standing: Standing, event: Event) -> None:
+        if one.gone or one.standing is not standing:
+            return
+        standing.hear(event, self._keep, self._told)
+
+    def _keep(self, seen: Seen) -> None:
+        """Store all of an answer, if its watch wishes so."""
+        if seen.plan.wide is not None:
+            body = native.to_json(seen.whole)
+            keeping.keep(self._road(), self._store(), seen.shot.picture, body, seen.plan.ask)
 
 
 def _ask(wish: Mapping[str, Any]) -> Ask:

@@ -22,13 +22,18 @@ def for_this_terminal(settings: Settings) -> Opener:
     """Opens whatever the person at this machine typed, on the local network too."""
 
     def opened(source: Source, pace_s: float) -> Eye:
-        if source.kind == "http":
-            return HttpCamera(source, settings, typed(source) | allow_list(settings.fetch_allow))
-        if source.kind == "device":
-            _there(source.address)
-        return Capture(source, settings, pace_s)
+        return _opened(source, settings, pace_s, typed(source) if source.kind == "http" else frozenset())
 
     return opened
+
+
+def _opened(source: Source, settings: Settings, pace_s: float, also: frozenset[str] = frozenset()) -> Eye:
+    """``also``: the web cameras that may be opened wherever they are, besides what the operator allows."""
+    if source.kind == "http":
+        return HttpCamera(source, settings, also | allow_list(settings.fetch_allow))
+    if source.kind == "device":
+        _there(source.address)
+    return Capture(source, settings, pace_s)
 
 
 def _there(device: str) -> None:
@@ -47,9 +52,7 @@ def for_strangers(settings: Settings) -> Opener:
 
     def opened(source: Source, pace_s: float) -> Eye:
         check(source, settings)
-        if source.kind == "http":
-            return HttpCamera(source, settings, allow_list(settings.fetch_allow))
-        return Capture(source, settings, pace_s)
+        return _opened(source, settings, pace_s)
 
     return opened
 

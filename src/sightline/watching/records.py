@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sightline.formats import native
 from sightline.serving import keeping
-from sightline.types import Ask
 from sightline.watching.loop import Seen
 
 if TYPE_CHECKING:  # the database loads only where something is kept
@@ -21,20 +20,20 @@ _PRUNE_S: Final = 600.0
 class Keeper:
     """Puts answers and pictures into the store, and prunes it as a server does. Thread-safe."""
 
-    def __init__(self, road: "Road", store: "Store", narrow: Ask) -> None:
-        """``narrow``: what is given back of an answer that was asked for down to the floor."""
-        self._road, self._store, self._narrow = road, store, narrow
+    def __init__(self, road: "Road", store: "Store") -> None:
+        self._road, self._store = road, store
         self._lock = threading.Lock()
         self._pruned = float("-inf")
 
-    def keep(self, seen: Seen, body: dict[str, Any]) -> dict[str, Any]:
-        """Store it; what was asked for of it.
+    def keep(self, seen: Seen) -> dict[str, Any]:
+        """Store all of it; the JSON of what counts.
 
         Raises:
             StorageFull: There is no room.
         """
         self._prune()
-        return keeping.keep(self._road, self._store, seen.shot.picture, body, self._narrow)
+        body = native.to_json(seen.whole)
+        return keeping.keep(self._road, self._store, seen.shot.picture, body, seen.plan.ask)
 
     def _prune(self) -> None:
         with self._lock:
@@ -50,9 +49,7 @@ def body_of(seen: Seen, keeper: Keeper | None = None) -> dict[str, Any]:
     Raises:
         StorageFull: It was to be kept, and there is no room.
     """
-    body = native.to_json(seen.result)
-    if keeper is not None:
-        body = keeper.keep(seen, body)
+    body = keeper.keep(seen) if keeper else native.to_json(seen.result)
     taken = datetime.fromtimestamp(seen.shot.taken, UTC).isoformat(timespec="milliseconds")
     frame: dict[str, Any] = {
         "index": seen.shot.index,

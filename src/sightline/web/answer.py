@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sightline.errors import SightlineError
 from sightline.formats import native
+from sightline.formats.selection import narrowed
 from sightline.serving import keeping
 from sightline.serving.call import Call
 from sightline.storage.kept import Picture
@@ -55,10 +56,10 @@ def answer(services: Services, upload: Upload, wish: Wish, call: Call) -> Answer
     if options.store:
         body = keeping.keep(services.road, services.store, upload.data, body, narrow)
         services.metrics.stored.inc()
+        result = narrowed(result, narrow)  # what was asked for is what is drawn, and what rules hear of
     picture = b""
     if wish.draw:
-        shown = native.from_json(body, labels=result.labels) if options.store else result
-        picture = services.road.decoder.draw(upload.data, shown, wish.draw)
+        picture = services.road.decoder.draw(upload.data, result, wish.draw)
     if options.capture:
         body["alerts"] = [alert.to_json() for alert in _alerts(services, options.capture, result)]
     return Answer(body, picture)
