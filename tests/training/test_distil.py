@@ -227,3 +227,28 @@ def test_frozen_blocks_stay_as_they_are(seer: Path, tmp_path: Path) -> None:
     assert torch.equal(before.stem.conv.weight, after.stem.conv.weight)
     assert torch.equal(before.blocks[1].steps[0].conv.weight, after.blocks[1].steps[0].conv.weight)
     assert not torch.equal(before.blocks[2].steps[0].conv.weight, after.blocks[2].steps[0].conv.weight)
+
+
+@pytest.mark.shared
+def test_a_short_version_of_features(shared: Path, tmp_path: Path) -> None:
+    """The shipped recipe on a handful of its own pictures, from its own start."""
+    short = {
+        "data.root": str(shared),
+        "data.train": [
+            {
+                "pictures": "data/coco_mini/images/train",
+                "annotations": "data/coco_mini/annotations/instances_train.json",
+                "except_url": "/val2017/",
+                "windows": 1,
+                "objects": 1,
+                "first": 4,
+            }
+        ],
+        "data.watch": [],
+        "data.views": 8,
+        "optimiser.epochs": 1,
+        "optimiser.batch": 4,
+    }
+    (epoch,) = train(Path("features"), tmp_path, overrides=short)
+    assert 0 < epoch.loss["features"] < 2
+    assert epoch.metrics == {}

@@ -90,24 +90,40 @@ def test_relative_steps_are_in_proportion_to_the_weights(recipe: Path, tmp_path:
     assert len({round(group["scale"], 6) for group in groups}) > 5
 
 
+COCO_MINI = {
+    "pictures": "data/coco_mini/images/train",
+    "annotations": "data/coco_mini/annotations/instances_train.json",
+    "except_url": "/val2017/",
+    "first": 4,
+}
+PEOPLE = {
+    "pictures": "data/people/images/train",
+    "annotations": "data/people/annotations/person_train.json",
+    "teacher": False,
+    "first": 4,
+}
+
+
 @pytest.mark.shared
-def test_a_short_version_of_everyday(shared: Path, tmp_path: Path) -> None:
-    """The shipped recipe on a handful of its own pictures, from its own start."""
+@pytest.mark.parametrize(
+    ("name", "sources"),
+    [("everyday", [COCO_MINI]), ("people", [PEOPLE, COCO_MINI])],
+    ids=lambda v: str(v)[:8],
+)
+def test_a_short_version_of_a_detector(
+    name: str, sources: list[dict[str, object]], shared: Path, tmp_path: Path
+) -> None:
+    """The shipped recipe on a handful of pictures, from its own start."""
     short = {
         "data.root": str(shared),
-        "data.train": [
-            {
-                "pictures": "data/coco_mini/images/train",
-                "annotations": "data/coco_mini/annotations/instances_train.json",
-                "except_url": "/val2017/",
-                "first": 4,
-            }
-        ],
+        "data.train": sources,
         "data.watch": [],
         "optimiser.epochs": 1,
+        "optimiser.stop": 0,
         "optimiser.batch": 2,
         "optimiser.threads": 1,
+        "augment.sizes": [320],
     }
-    (epoch,) = train(Path("everyday"), tmp_path, overrides=short)
+    (epoch,) = train(Path(name), tmp_path, overrides=short)
     assert sum(epoch.loss.values()) < 20
     assert epoch.metrics == {}
