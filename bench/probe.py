@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from bench.probe_sets import ProbeSet, animals, cifar10, visitors
 
+from sightline.evaluation.verdicts import wilson
 from sightline.registry import MANIFEST_FILE, read_bundle
 from sightline.training import linear
 from sightline.training.backbone import Backbone
@@ -72,7 +73,7 @@ def _row(said: str, item: ProbeSet, judged: np.ndarray, start: np.ndarray, ours:
     right = [(answers == item.truth)[judged] for answers in (start, ours)]
     count = int(judged.sum())
     gain, low, high = linear.difference(right[1], right[0], item.group[judged])
-    first, second = (linear.wilson(int(part.sum()), count) for part in right)
+    first, second = (wilson(int(part.sum()), count) for part in right)
     return Row(said, count, right[0].mean(), first, right[1].mean(), second, gain, (low, high))
 
 

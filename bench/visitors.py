@@ -14,6 +14,7 @@ import numpy as np
 from bench.probe_sets import VISITORS, ProbeSet, visitors
 from bench.visitor_views import Found, Seen, detect, look
 
+from sightline.evaluation.verdicts import wilson
 from sightline.training import linear
 from sightline.training.backbone import Backbone
 from sightline.types import Float32, Int64
@@ -139,7 +140,7 @@ def _judge(head: Head, seen: Seen, item: ProbeSet, test: np.ndarray) -> Judged:
 
 def share(right: np.ndarray) -> str:
     """A share with its Wilson interval."""
-    low, high = linear.wilson(int(right.sum()), len(right))
+    low, high = wilson(int(right.sum()), len(right))
     return f"{right.mean():.3f} [{low:.3f}, {high:.3f}]"
 
 

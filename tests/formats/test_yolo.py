@@ -26,7 +26,7 @@ def test_boxes_survive_the_round_trip(detected: Result) -> None:
     things = reading.yolo(yolo.write(detected), 100, 80)
     assert [thing.label for thing in things] == [2, 0]
     corners = np.array([thing.xyxy for thing in things])
-    assert np.allclose(corners, [[10, 20, 50.125, 60.987], [0, 0, 100, 80]], atol=1e-3)
+    assert np.allclose(corners, np.array([[10, 20, 50.125, 60.987], [0, 0, 100, 80]]), atol=1e-3)
     assert [thing.mask for thing in things] == [None, None]
 
 

@@ -78,20 +78,6 @@ def test_the_temperature_heals_too_sure_a_head() -> None:
     np.testing.assert_allclose(linear.warmed(too_sure, 2.0), wanted, atol=1e-6)
 
 
-@pytest.mark.parametrize(
-    ("right", "count", "low", "high"),
-    [
-        (0, 0, 0, 1),
-        (0, 10, 0, 0.2775),
-        (5, 10, 0.2366, 0.7634),
-        (10, 10, 0.7225, 1),
-        (190, 204, 0.888, 0.9587),
-    ],
-)
-def test_wilson_by_hand(right: int, count: int, low: float, high: float) -> None:
-    assert linear.wilson(right, count) == pytest.approx((low, high), abs=1e-3)
-
-
 def test_groups_widen_the_interval_of_a_difference() -> None:
     draw = np.random.default_rng(1)
     theirs = draw.random(200) < 0.5

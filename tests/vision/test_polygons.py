@@ -34,12 +34,17 @@ def filled(bits: Bool) -> Bool:
     return ~np.isin(number, [0] if not count else [number[0, 0]])[1:-1, 1:-1] | bits
 
 
+def exact(mask: Mask) -> list[list[float]]:
+    """The outer outlines before they are simplified."""
+    return [np.add(ring, (mask.left, mask.top)).ravel().tolist() for _, ring in polygons._outer(mask.bits)]
+
+
 @given(pictures, st.integers(0, 5), st.integers(0, 5))
 def test_exact_outlines_enclose_exactly_the_pixels_without_holes(bits: Bool, left: int, top: int) -> None:
     number, count = masks.regions(bits)
     for one in range(1, count + 1):
         part = number == one
-        lines = polygons.from_mask(Mask(part, left, top), tolerance=0)
+        lines = exact(Mask(part, left, top))
         assert len(lines) == 1
         width, height = left + part.shape[1], top + part.shape[0]
         back = masks.full(polygons.to_mask(lines, width, height), width, height)
@@ -109,9 +114,9 @@ def test_a_polygon_beyond_the_picture_is_cut() -> None:
 def test_filling_agrees_with_pycocotools(seed: int) -> None:
     coco = pytest.importorskip("pycocotools.mask", reason="pycocotools comes with the train extra.")
     bits = blob(seed)
-    exact, short = (polygons.from_mask(Mask(bits, 0, 0), tolerance) for tolerance in (0, 0.5))
-    ours = masks.full(polygons.to_mask(exact, 96, 96), 96, 96)
-    assert np.array_equal(coco.decode(coco.merge(coco.frPyObjects(exact, 96, 96))) > 0, ours)
+    whole, short = exact(Mask(bits, 0, 0)), polygons.from_mask(Mask(bits, 0, 0))
+    ours = masks.full(polygons.to_mask(whole, 96, 96), 96, 96)
+    assert np.array_equal(coco.decode(coco.merge(coco.frPyObjects(whole, 96, 96))) > 0, ours)
     theirs = coco.decode(coco.merge(coco.frPyObjects(short, 96, 96))) > 0
     assert iou(theirs, filled(bits)) >= 0.98
 

@@ -194,19 +194,6 @@ def test_tensor_of_uint8_models_keeps_the_pixels() -> None:
     assert (got == pixels).all()
 
 
-def test_tensor_writes_into_the_row_of_a_batch() -> None:
-    batch = np.zeros((2, 3, 48, 64), np.float32)
-    got = preprocess.tensor(frame(64, 48, 7).pixels, contract(), out=batch[1])
-    assert np.shares_memory(got, batch)
-    assert (batch[1] == 7).all()
-    assert (batch[0] == 0).all()
-
-
-def test_tensor_refuses_a_wrong_buffer() -> None:
-    with pytest.raises(ValueError, match="input buffer must be"):
-        preprocess.tensor(frame(64, 48).pixels, contract(), out=np.zeros((3, 48, 63), np.float32))
-
-
 def test_a_picture_without_pixels_is_refused() -> None:
     with pytest.raises(BadOption, match="at least one pixel"):
         preprocess.hint(contract(), 0, 5)

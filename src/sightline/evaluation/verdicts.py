@@ -18,13 +18,18 @@ _Z = 1.959964
 
 
 def share(part: int, whole: int) -> Figure:
-    """A share with its 95 % Wilson score interval (E. B. Wilson, 1927), which holds for small counts too."""
+    """A share with its 95 % interval; of nothing there is none."""
+    return Figure(part / whole, *wilson(part, whole)) if whole else Figure(0.0)
+
+
+def wilson(part: int, whole: int) -> tuple[float, float]:
+    """The 95 % score interval of a share (E. B. Wilson, 1927), which holds for small counts too."""
     if not whole:
-        return Figure(0.0)
-    value, z2 = part / whole, _Z**2
-    centre = (value + z2 / (2 * whole)) / (1 + z2 / whole)
-    half = _Z / (1 + z2 / whole) * math.sqrt(value * (1 - value) / whole + z2 / (4 * whole**2))
-    return Figure(value, max(0.0, centre - half), min(1.0, centre + half))
+        return 0.0, 1.0
+    value, grown = part / whole, _Z**2 / whole
+    centre = (value + grown / 2) / (1 + grown)
+    half = _Z * math.sqrt(value * (1 - value) / whole + grown / (4 * whole)) / (1 + grown)
+    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def columns(classes: Sequence[str], names: Sequence[str], called: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """Linear probes: multinomial logistic regression on frozen features, and how sure its figures are."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -12,8 +11,6 @@ from sightline.types import Bool, Float32, Int64
 
 ROUNDS = 10_000
 """Of the bootstrap."""
-_Z = 1.959964
-"""Of a two-sided 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,16 +106,6 @@ def warmed(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 def surprise(probabilities: np.ndarray, truth: Int64) -> float:
     """Mean negative logarithm of what the truth was given."""
     return float(-np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-12)).mean())
-
-
-def wilson(right: int, count: int) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927)."""
-    if count == 0:
-        return 0.0, 1.0
-    share, grown = right / count, _Z**2 / count
-    middle = (share + grown / 2) / (1 + grown)
-    half = _Z * math.sqrt(share * (1 - share) / count + grown / (4 * count)) / (1 + grown)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def difference(

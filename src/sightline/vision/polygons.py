@@ -14,37 +14,38 @@ from sightline.types import Bool, Mask
 
 Points: TypeAlias = npt.NDArray[np.float64]
 _SMALL_PART = 0.01
+_TOLERANCE = 0.5
 _LONG = 48
 _CORNERS_MAX = 20_000
 """A mask with more corners is traced at half its size: noise would take minutes, and says nothing."""
 
 
-def from_mask(mask: Mask, tolerance: float = 0.5) -> list[list[float]]:
+def from_mask(mask: Mask) -> list[list[float]]:
     """The outer outlines ``[x, y, x, y, …]`` in pixels of the original, the largest part first.
 
-    tolerance: how far, in pixels, an outline may lie from the exact one; small parts allow less, and
-    on large ones steps of a pixel become slopes first. 0 is exact. Parts under 1 % of the largest are
-    left out. Pixels that touch only at a corner are separate parts. Masks of very many corners are
-    traced at half their size, or less.
+    An outline lies within half a pixel of the exact one; small parts allow less, and on large ones steps
+    of a pixel become slopes first. Parts under 1 % of the largest are left out. Pixels that touch only at
+    a corner are separate parts. Masks of very many corners are traced at half their size, or less.
     """
     bits, step = mask.bits, 1
     while _corners(bits) > _CORNERS_MAX:
         bits, step = bits[::2, ::2], step * 2
-    found = []
-    for ring in _rings(bits):
-        space = _area(ring)
-        if space > 0:  # holes turn the other way
-            found.append((space, ring))
-    found.sort(key=lambda pair: -pair[0])
-    polygons = []
+    polygons: list[list[float]] = []
+    found = _outer(bits)
     for space, ring in found:
         if space < _SMALL_PART * found[0][0]:
             break
-        allowed = min(tolerance, 0.007 * float(np.sqrt(space)))
+        allowed = min(_TOLERANCE, 0.007 * float(np.sqrt(space)))
         line = simplify(_eased(ring) if allowed >= 0.3 else ring, allowed) * step
         limit = (mask.bits.shape[1], mask.bits.shape[0])
         polygons.append(np.add(np.minimum(line, limit), (mask.left, mask.top)).ravel().tolist())
     return polygons
+
+
+def _outer(bits: Bool) -> list[tuple[float, Points]]:
+    """Area and exact outline of each part, the largest first; holes, which turn the other way, are none."""
+    found = [(_area(ring), ring) for ring in _rings(bits)]
+    return sorted((pair for pair in found if pair[0] > 0), key=lambda pair: -pair[0])
 
 
 def _corners(bits: Bool) -> int:

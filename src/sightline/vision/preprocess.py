@@ -83,19 +83,13 @@ def shape(contract: "InputContract", canvas_width: int, canvas_height: int) -> t
     return (3, canvas_height, canvas_width)
 
 
-def tensor(pixels: UInt8, contract: "InputContract", out: Tensor | None = None) -> Tensor:
+def tensor(pixels: UInt8, contract: "InputContract") -> Tensor:
     """(h, w, 3) RGB uint8 -> the model's numbers, (3, h, w) or (h, w, 3).
 
-    ``x = (pixel * scale - mean) / std`` in the order of ``contract.color``. ``out`` is a buffer to
-    write into, usually the row of a batch; without it one is made. No temporary is larger than the
-    ufunc machinery's own few kilobytes.
+    ``x = (pixel * scale - mean) / std`` in the order of ``contract.color``. No temporary is larger than
+    the ufunc machinery's own few kilobytes.
     """
-    wanted = shape(contract, pixels.shape[1], pixels.shape[0])
-    if out is None:
-        out = np.empty(wanted, contract.dtype)
-    if out.shape != wanted or out.dtype != contract.dtype:
-        msg = f"The input buffer must be {wanted} {contract.dtype}, got {out.shape} {out.dtype}."
-        raise ValueError(msg)
+    out = np.empty(shape(contract, pixels.shape[1], pixels.shape[0]), contract.dtype)
     if contract.layout == "NHWC" and len(set(zip(contract.mean, contract.std, strict=True))) == 1:
         np.copyto(out, pixels if contract.color == "RGB" else pixels[..., ::-1])  # memory in one sweep
         if contract.dtype == "float32":
