@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from sightline.errors import Busy, ConfigError, SightlineError, Unreachable
+from sightline.errors import BadOption, Busy, ConfigError, SightlineError, Unreachable
+from sightline.jobs.ledger import Ledger
+from sightline.settings import load_settings
 from sightline.storage import database as opening
 from sightline.storage.blobs import Blobs
 from sightline.storage.database import Database
+from sightline.storage.kept import DATABASE, FOLDER
 from sightline.storage.outage import Outage
+from sightline.storage.peek import Peek
 
 if TYPE_CHECKING:
     from tests.chaos.servers import OwnPostgres
@@ -74,6 +78,29 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     error = _trouble("", file)
     assert isinstance(error, ConfigError)
     assert "not a database" in error.message
+
+
+@pytest.mark.parametrize("name", ["a#b", "a?b", "a%41b", "a?mode=memory", "ü b", "file:x"])
+def test_folders_whose_names_mean_something_in_addresses(tmp_path: Path, name: str) -> None:
+    settings = load_settings({"data_dir": str(tmp_path / name)}, environment={})
+    file = tmp_path / name / FOLDER / DATABASE
+    peek = Peek(file)
+    assert not peek.unfinished()
+    with Ledger.open(settings) as ledger:
+        ledger.submit("work", {})
+        assert file.is_file()
+        assert peek.unfinished()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_value_that_is_no_text_is_the_callers(postgres: "OwnPostgres", tmp_path: Path) -> None:
+    for url, value in ((postgres.database(), "\0"), (postgres.database(), "\ud800"), ("", "\ud800")):
+        database = Database(url, tmp_path / "results.sqlite")
+        said = text("SELECT CAST(:value AS VARCHAR)")
+        with pytest.raises(BadOption, match="does not take such a value"):
+            database.read(lambda it, value=value, said=said: it.execute(said, {"value": value}))  # type: ignore[misc]
+        assert database.read(lambda it: it.execute(text("SELECT 1")).scalar_one()) == 1
+        database.close()
 
 
 def test_one_who_keeps_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -193,7 +193,8 @@ _ADVICE: Final = "Write it as `postgresql://user:password@host/name`, or leave i
 
 def _sqlite(path: Path) -> Engine:
     """SQLite in WAL mode, durable at each commit."""
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": _LOCKED_S})
+    place = URL.create("sqlite", database=str(path))  # written as an address, a "?" in it would end it
+    engine = create_engine(place, connect_args={"timeout": _LOCKED_S})
     explain(engine, path)
     event.listen(engine, "connect", _prepare)
     event.listen(engine, "begin", _begin)

@@ -26,7 +26,8 @@ class Peek:
 
     def _ask(self) -> bool:
         try:
-            with closing(sqlite3.connect(f"file:{self._file}?mode=ro", uri=True, timeout=2)) as connection:
+            place = f"{self._file.absolute().as_uri()}?mode=ro"
+            with closing(sqlite3.connect(place, uri=True, timeout=2)) as connection:
                 return connection.execute(_OPEN).fetchone() is not None
         except sqlite3.OperationalError:  # no such table yet, or somebody is making it
             return False

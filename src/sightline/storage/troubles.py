@@ -12,7 +12,7 @@ from typing import Final
 from sqlalchemy import URL, Engine, event
 from sqlalchemy.engine.interfaces import ExceptionContext
 
-from sightline.errors import Busy, ConfigError, SightlineError, StorageFull, Unreachable
+from sightline.errors import BadOption, Busy, ConfigError, SightlineError, StorageFull, Unreachable
 
 _FULL: Final = ("database or disk is full", "disk I/O", "No space left")
 _BARRED: Final = ("readonly database", "unable to open database file", "not a database")
@@ -21,6 +21,8 @@ _PASSING: Final = re.compile(r"08...|57P0[1-5]|53300")
 """SQLSTATE: the connection broke, the server stops or starts, or all its connections are taken."""
 _WRONG: Final = re.compile(r"28...|3D000|42501|25006")
 """SQLSTATE: name or password, no such database, not allowed to, only to be read."""
+_UNFIT: Final = re.compile(r"22...")
+"""SQLSTATE: a value that no column takes, such as a text with NUL."""
 
 
 def explain(engine: Engine, place: URL | Path) -> None:
@@ -30,11 +32,22 @@ def explain(engine: Engine, place: URL | Path) -> None:
     def translated(context: ExceptionContext) -> SightlineError | None:
         if context.is_pre_ping:
             return None  # the pool opens another connection
+        if isinstance(context.original_exception, UnicodeEncodeError):
+            context.is_disconnect = not isinstance(here, Path)  # pg8000 has sent half of a message
+            context.invalidate_pool_on_disconnect = False
+            return _unfit("a letter in it is none")
         if isinstance(here, Path):
             return _of_file(str(context.original_exception), here)
         return _of_server(context.original_exception, here)
 
     event.listen(engine, "handle_error", translated, retval=True)
+
+
+def _unfit(why: str) -> BadOption:
+    return BadOption(
+        f"The database does not take such a value: {why}.",
+        next_step="Leave out NUL and other characters that are no text.",
+    )
 
 
 def _of_file(words: str, file: Path) -> SightlineError | None:
@@ -53,6 +66,8 @@ def _of_server(error: BaseException, address: str) -> SightlineError | None:
     state, said = str(fields.get("C", "")), str(fields.get("M", ""))
     if state.startswith("53100"):
         return StorageFull(f"The database could not be written: {said}.")
+    if _UNFIT.fullmatch(state):
+        return _unfit(said)
     if _WRONG.fullmatch(state):
         return ConfigError(
             f"The database at {address} does not let us in: {said}.",
