@@ -219,7 +219,9 @@ def _job(services: Services, order: Order) -> tuple[str, dict[str, Any], int, li
 
 def _inputs(services: Services, order: Order) -> tuple[Inputs, list[str]]:
     if order.prefix:
-        _check_prefix(services.settings.job_prefixes, order.prefix)
+        from sightline.storage import prefixes  # noqa: PLC0415 - its library loads when one is named
+
+        prefixes.check(order.prefix, services.settings.job_prefixes)
         return Inputs("prefix", place=order.prefix, name=order.prefix[:200]), []
     ledger = services.ledger
     if order.urls:
@@ -231,15 +233,3 @@ def _inputs(services: Services, order: Order) -> tuple[Inputs, list[str]]:
     count = 0 if zipped else len(order.pictures)
     called = shared_name([name for _, name in order.pictures])
     return Inputs("pictures", listed, count, name=called), [listed, *(digest for digest, _ in order.pictures)]
-
-
-def _check_prefix(allowed: str, prefix: str) -> None:
-    """Whoever may submit jobs must not read every bucket that the server's credentials open."""
-    places = [place.strip().rstrip("/") for place in allowed.split(",") if place.strip()]
-    if ".." in prefix.split("/") or not any(
-        prefix == place or prefix.startswith(f"{place}/") for place in places
-    ):
-        raise BadOption(
-            f"This server reads no pictures under {prefix[:200]!r}.",
-            next_step="Name the prefix in the server's setting `job_prefixes`.",
-        )
