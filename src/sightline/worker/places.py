@@ -1,5 +1,6 @@
 """Files that a job needs, on this machine for as long as it works."""
 
+import errno
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from sightline.storage.folders import SUFFIXES
 from sightline.worker.desk import Desk
 
 _DATA: Final = SUFFIXES | {".json", ".npz"}
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -34,9 +36,19 @@ def file_of(desk: Desk, place: Place) -> Iterator[Path]:
         return
     with _folder(desk) as folder:
         path = folder / (PurePosixPath(place.name.replace("\\", "/")).name.lstrip(".") or "file")
-        with path.open("wb") as file:
-            desk.ledger.blobs.copy_into(place.at, file)
+        copy(desk, place.at, path)
         yield path
+
+
+def copy(desk: Desk, digest: str, path: Path) -> None:
+    """A blob as a new file on this machine.
+
+    Raises:
+        NotFound: There is no such blob.
+        StorageFull: No room for the copy.
+    """
+    with _room(), path.open("wb") as file:
+        desk.ledger.blobs.copy_into(digest, file)
 
 
 @contextmanager
@@ -59,11 +71,19 @@ def data_set_of(desk: Desk, place: Place, check: Callable[[], None]) -> Iterator
 @contextmanager
 def _folder(desk: Desk) -> Iterator[Path]:
     private_folder(desk.settings.data_path)
-    with tempfile.TemporaryDirectory(prefix=".job-", dir=desk.settings.data_path) as name:
-        try:
-            yield Path(name)
-        except OSError as error:
-            raise StorageFull(f"A job's file could not be written: {error.strerror or error}.") from error
+    with _room():
+        made = tempfile.TemporaryDirectory(prefix=".job-", dir=desk.settings.data_path)
+    with made as name:
+        yield Path(name)
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Around what writes, and nothing else: what a job does with its files fails for reasons of its own."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageFull(f"A job's file could not be written: {error.strerror or error}.") from error
 
 
 def _unpack(archive: Archive, folder: Path, check: Callable[[], None]) -> None:
@@ -73,8 +93,16 @@ def _unpack(archive: Archive, folder: Path, check: Callable[[], None]) -> None:
         data = archive.read(member.number, left)
         left -= len(data)
         path = folder / member.place
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        except OSError as error:
+            if error.errno in _FULL:
+                raise StorageFull(f"A job's file could not be written: {error.strerror}.") from error
+            raise BadOption(
+                f"{member.name[:200]} cannot be unpacked from {archive.name}: {error.strerror or error}.",
+                next_step="Give it another name, and make the archive again.",
+            ) from error
 
 
 def _root(folder: Path, name: str) -> Path:

@@ -23,6 +23,7 @@ from sightline.watching import film
 from sightline.watching.source import Source
 from sightline.watching.writer import MEDIA_TYPE
 from sightline.worker.desk import Desk
+from sightline.worker.places import copy
 
 _TELL_S: Final = 0.5
 _TABLE: Final = "text/csv"
@@ -82,8 +83,7 @@ def _source(desk: Desk, claim: Claim, order: VideoOrder, folder: Path) -> Source
             raise NotFound(f"There is no file {order.place} on the worker's machine.")
         return Source("file", presentable(order.name), str(path))
     path = folder / "input"
-    with path.open("wb") as file:
-        desk.ledger.blobs.copy_into(order.place, file)
+    copy(desk, order.place, path)
     desk.check(claim)
     return Source("file", presentable(order.name), str(path))
 
