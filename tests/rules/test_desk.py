@@ -16,11 +16,12 @@ from tests.rules.receiver import Inbox
 
 from sightline.errors import BadOption, FetchRefused, NotFound
 from sightline.rules import Alert, RuleDesk, signing
+from sightline.rules.courier import Courier
 from sightline.settings import Settings
 from sightline.storage import rule_rows
 from sightline.storage.database import Database
 from sightline.storage.kept import DATABASE, FOLDER
-from sightline.storage.rule_kept import Action, Condition, Rule
+from sightline.storage.rule_kept import Action, Condition, Delivery, Rule
 from sightline.types import Detections, ModelRef, Result
 
 SEEN = Result(
@@ -193,6 +194,22 @@ def test_what_nobody_foresaw_fails_once_and_holds_up_nothing(
     assert told["command"].attempts == 1
     assert "ValueError" in told["command"].answer
     assert told["command"].id in caplog.text
+
+
+def test_what_ends_whoever_tries_it_is_given_up(settings: Settings, inbox: Inbox) -> None:
+    database = Database(settings.database, settings.data_path / FOLDER / DATABASE)
+    action = Action("webhook", to=inbox.url)
+    old = Rule("r1", "r1", Condition("person"), (action,), secret="whsec_eA==")
+    one = Delivery("msg_1", "r1", "webhook", inbox.url, {"type": "rule.fired"}, "door", "waiting", 0.0)
+    database.write(partial(rule_rows.add, rule=old))
+    database.write(partial(rule_rows.put, rule=old, wanted=[(one, action)], unseen_s=0.0))
+    for _ in range(3):
+        assert database.write(partial(rule_rows.claim, lease_s=-1.0))  # and is gone before it says a word
+    assert Courier(database, settings, waits_s=(0.01, 0.01)).deliver_one()
+    (found,) = database.read(partial(rule_rows.page, wanted=rule_rows.Wanted(old.owner)))
+    database.close()
+    assert (found.state, found.attempts, inbox.messages) == ("failed", 4, [])
+    assert "gone each time" in found.answer
 
 
 def test_an_address_of_long_ago_that_is_none_fails_once(settings: Settings, opened: Opening) -> None:

@@ -10,7 +10,7 @@ import random
 import threading
 from typing import TYPE_CHECKING, Final
 
-from sightline.rules.acting import COMMAND_S, act
+from sightline.rules.acting import COMMAND_S, Attempt, act
 from sightline.settings import Settings
 from sightline.storage import rule_rows
 from sightline.storage.database import Database
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 WAITS_S: Final = (5.0, 30.0, 120.0, 600.0, 3600.0, 6 * 3600.0, 12 * 3600.0)
 """After each attempt that failed, about so long until the next; after the last of them it has failed."""
+VANISHED: Final = Attempt(
+    done=False, status=None, answer="Whoever tried was gone each time before it could say how it went."
+)
+"""Of a delivery that has been tried as often as may be, without an end: it may be what ends those who try."""
 _LOOK_S: Final = 1.0
 _TIDY_EVERY: Final = 600
 _log = logging.getLogger(__name__)
@@ -65,7 +69,8 @@ class Courier:
         if taken is None:
             return False
         one, action, secret = taken
-        attempt = act(one, action, secret, self._settings)
+        most = len(self._waits_s) + 1
+        attempt = act(one, action, secret, self._settings) if one.attempts <= most else VANISHED
         wait_s = self._wait_s(one.attempts)
         over = attempt.final or wait_s is None
         state: DeliveryState = "delivered" if attempt.done else "failed" if over else "waiting"
@@ -88,7 +93,7 @@ class Courier:
                     self._database.write(rule_rows.tidy)
                 while not self._stop.is_set() and self.deliver_one():
                     pass
-            except Exception as error:  # noqa: BLE001 - the next delivery must not wait for ever for this one
+            except Exception as error:  # noqa: BLE001 - a database that is away may be back in a moment
                 self._stop.wait(outage.failed(error))
             else:
                 outage.worked()

@@ -1,7 +1,8 @@
 """The desk of rules: captures come in, what has to be done is written down and carried out.
 
-Whoever captures (the page's camera, a watch, a job) tells `RuleDesk.seen`. That never waits for the network
-and never fails because a receiver is away: firings are rows, and the courier carries them.
+Whoever captures (the page's camera, a request that names one, a watch) tells `RuleDesk.seen`. That never
+waits for the network and never fails because a receiver is away: firings are rows, and the courier carries
+them.
 """
 
 import logging
