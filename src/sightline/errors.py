@@ -155,7 +155,7 @@ class Busy(SightlineError):
 
 
 class Unreachable(SightlineError):
-    """The database is away; it may be back in a moment."""
+    """The database, or the store of files, is away; it may be back in a moment."""
 
     code = "unreachable"
     default_next_step = (

@@ -152,7 +152,7 @@ KINDS: Final[dict[type[SightlineError], tuple[int, str]]] = {
     Internal: (500, "The server failed"),
     errors.SightlineError: (500, "The server failed"),
     errors.Busy: (503, "Too many requests are waiting"),
-    errors.Unreachable: (503, "The database is away"),
+    errors.Unreachable: (503, "The database, or the store of files, is away"),
     Stopping: (503, "The server is stopping"),
     errors.DeadlineExceeded: (504, "The answer would have come too late"),
     errors.StorageFull: (507, "There is no room to store this"),
