@@ -156,6 +156,13 @@ def test_a_watch_is_changed_in_place_and_its_password_stays(starting: Starting, 
         assert client.put(f"{WATCHES}/nix", json=again).status_code == 404
 
 
+def test_letters_that_no_database_takes_are_left_out_of_names(client: httpx.Client) -> None:
+    wish = '{"source": "http://one.invalid/x", "name": "front\\u0000 \\u202edoor", "every_s": 60}'
+    made = client.post(WATCHES, content=wish, headers={"Content-Type": "application/json"})
+    assert (made.status_code, made.json()["name"]) == (201, "front door")
+    client.delete(f"{WATCHES}/{made.json()['id']}")
+
+
 def test_two_watches_of_one_name_would_be_one_to_rules(client: httpx.Client) -> None:
     one = client.post(WATCHES, json={"source": "http://one.invalid/x", "name": "door", "every_s": 60}).json()
     two = client.post(WATCHES, json={"source": "http://two.invalid/x", "name": "yard", "every_s": 60}).json()

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from sightline.manifest import SIDE_MAX
+from sightline.web.intake import UNPRINTABLE
 from sightline.web.schemas import Body
 
 _SOURCE: Final = re.compile(r"^((rtsps?|https?)://\S+|/dev/video[0-9]{1,3}|[0-9]{1,3})$")
@@ -53,6 +54,12 @@ class WatchWish(BaseModel):
             msg = "there is no field `every`; it is `every_s`, a number of seconds"
             raise ValueError(msg)
         return given
+
+    @field_validator("name")
+    @classmethod
+    def _is_printable(cls, name: str) -> str:
+        """Not every database takes NUL, and other signs turn lines around."""
+        return UNPRINTABLE.sub("", name)
 
     @field_validator("source")
     @classmethod
