@@ -54,6 +54,9 @@ def test_parts_and_the_whole(film: tuple[Server, str, bytes]) -> None:
         assert (last.status_code, last.content) == (206, bytes(3))
         beyond = client.get(f"{place}/files/film.webm", headers={"range": f"bytes={_SIZE}-"})
         assert (beyond.status_code, beyond.headers["content-range"]) == (416, f"bytes */{_SIZE}")
+        head = client.head(f"{place}/files/film.webm")
+        assert (head.status_code, head.headers["content-length"], head.content) == (200, str(_SIZE), b"")
+        assert head.headers["content-type"] == "video/webm"
         with client.stream("GET", f"{place}/files/film.webm") as whole:
             assert whole.headers["content-length"] == str(_SIZE)
             assert whole.headers["accept-ranges"] == "bytes"

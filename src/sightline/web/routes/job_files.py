@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from sightline.errors import NotFound
 from sightline.web.endpoint import Endpoint
 from sightline.web.job_view import JOBS
-from sightline.web.services import services_of
+from sightline.web.services import HEAD, services_of
 
 if TYPE_CHECKING:
     from sightline.storage.blobs import Stored
@@ -42,7 +42,10 @@ async def show_file(request: Request, job_id: JobId, name: Name) -> Response:
         raise NotFound(f"The job has made no file {name[:100]!r}.", next_step="`result.files` lists them.")
 
     file, size = await asyncio.to_thread(look)
-    return _sent(file, size, name, request.headers.get("range", ""))
+    answer = _sent(file, size, name, request.headers.get("range", ""))
+    if HEAD in request.scope:  # nothing is read for who wants the head only
+        return Response(None, answer.status_code, answer.headers, answer.media_type)
+    return answer
 
 
 def _sent(file: "Stored", size: int, name: str, wanted: str) -> Response:
