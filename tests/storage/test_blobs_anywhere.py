@@ -3,6 +3,7 @@
 import io
 import os
 import socket
+import tempfile
 import tracemalloc
 from pathlib import Path
 
@@ -50,6 +51,20 @@ def test_a_file_is_moved_in(blobs: Blobs, tmp_path: Path) -> None:
     blobs.put_file(file, digest)
     assert not file.exists()
     assert blobs.get(digest) == b"frames"
+
+
+def test_a_file_is_moved_in_from_another_disk(blobs: Blobs, tmp_path: Path) -> None:
+    other = Path("/dev/shm")
+    if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no other file system to move from")
+    with tempfile.TemporaryDirectory(dir=other) as folder:
+        file = Path(folder) / "film"
+        file.write_bytes(b"frames from afar")
+        digest = digest_of(b"frames from afar")
+        blobs.put_file(file, digest)
+        assert not file.exists()
+        assert blobs.get(digest) == b"frames from afar"
+        assert blobs.digests() == [digest]
 
 
 def test_what_is_not_there_is_said(blobs: Blobs) -> None:

@@ -107,7 +107,7 @@ class Blobs:
             make_folder(target.parent)
             close_to_others(file)
             _sync(file)
-            file.replace(target)
+            _move(file, target)
             _sync(target.parent)
 
     def get(self, digest: str) -> bytes:
@@ -228,19 +228,13 @@ class Blobs:
             return
         target = Path(path)
         make_folder(target.parent)
-        half = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
-        try:
-            with make_file(half) as file:
-                file.write(data)
-                if sure:
-                    file.flush()
-                    os.fsync(file.fileno())
-            half.replace(target)
+        with _whole(target) as file:
+            file.write(data)
             if sure:
-                _sync(target.parent)  # or a power cut could keep the row and lose the name
-        except OSError:
-            half.unlink(missing_ok=True)
-            raise
+                file.flush()
+                os.fsync(file.fileno())
+        if sure:
+            _sync(target.parent)  # or a power cut could keep the row and lose the name
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +308,33 @@ def _changed(info: dict[str, Any]) -> float:
         if isinstance(found, str):
             return datetime.fromisoformat(found).timestamp()
     return time.time()  # unknown: better kept
+
+
+@contextlib.contextmanager
+def _whole(target: Path) -> Iterator[BinaryIO]:
+    """A new file that has its name once all of it is written, or never."""
+    half = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        with make_file(half) as file:
+            yield file
+        half.replace(target)
+    except BaseException:
+        half.unlink(missing_ok=True)
+        raise
+
+
+def _move(file: Path, target: Path) -> None:
+    try:
+        file.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        # The folder of blobs may be a disk of its own.
+        with file.open("rb") as source, _whole(target) as copy:
+            shutil.copyfileobj(source, copy, _MB)
+            copy.flush()
+            os.fsync(copy.fileno())
+        file.unlink()
 
 
 def _sync(path: Path) -> None:
