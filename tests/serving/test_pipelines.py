@@ -142,6 +142,17 @@ def test_the_verdict_does_not_depend_on_what_is_shown(road: Road) -> None:
         road.predict(png(RED), model="door", ask=Ask(labels=frozenset({"purple"})))
 
 
+def test_how_sure_nobody_is_does_not_depend_on_what_is_shown(settings: Settings, tmp_path: Path) -> None:
+    strict = DOOR.replace('"door"', '"strict"').replace("min_score = 0.5", "min_score = 0.95")
+    (tmp_path / "strict.toml").write_text(strict)
+    import_pipeline(tmp_path / "strict.toml", Registry(settings))
+    with Road.open(settings) as road:
+        for least in (0.05, 0.4, 1.0):
+            told = staged(road.predict(png(RED), model="strict", ask=Ask(min_score=least)))
+            assert told.verdict == "no_human"
+            assert told.scores == (pytest.approx(0.9), None), "the strongest that was not strong enough"
+
+
 def test_a_rule_looks_at_what_stands_around(road: Road) -> None:
     told = staged(road.predict(png(RED), model="walker"))
     assert isinstance(told.first, Detections)

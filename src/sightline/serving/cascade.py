@@ -13,6 +13,7 @@ from sightline.errors import BadOption
 from sightline.manifest import Manifest
 from sightline.manifest.pipeline import Pipeline
 from sightline.registry import Bundle
+from sightline.serving.keeping import FLOOR
 from sightline.types import Ask, Classification, Detections, Fit, Float32, Frame, ModelRef, Segments, Staged
 from sightline.vision import heads, signs
 from sightline.vision.heads.reading import Outputs
@@ -66,9 +67,12 @@ def classes(manifest: Manifest, outputs: Outputs, fit: Fit) -> Classification:
 
 
 def first_ask(pipeline: Pipeline, wanted: Ask, min_score: float) -> Ask:
-    """What stage one is asked for: all that stage two may need, whatever the caller wants to see."""
+    """What stage one is asked for: all that stage two and the verdict need, whatever the caller wants to see.
+
+    Down to what is stored at least, so that a verdict says the same whether the picture is kept or not.
+    """
     stage, rule = pipeline.first, pipeline.second.rule
-    least = [min_score, stage.min_score, stage.unsure_from or 1.0]
+    least = [min_score, FLOOR, stage.min_score, stage.unsure_from or 1.0]
     least += [sign.min_score for sign in rule.signs] if rule else []
     return Ask(min_score=min(least), max_results=_ROWS_MAX, size=wanted.size or stage.size)
 
