@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.chaos.fixtures import postgres, redis_server
@@ -10,8 +11,8 @@ __all__ = ["postgres", "redis_server"]
 
 
 @pytest.fixture
-def s3_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A folder of an empty bucket, on a local server that speaks S3."""
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The file system of a local server that speaks S3, empty, with its address in the environment."""
     server = pytest.importorskip("moto.server", reason="moto (a local S3) is not installed.")
     s3fs = pytest.importorskip("s3fs", reason="The extra `cluster` is not installed.")
     store = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -22,8 +23,14 @@ def s3_place(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     s3fs.S3FileSystem.clear_instance_cache()
-    name = f"pictures-{secrets.token_hex(4)}"
-    s3fs.S3FileSystem().mkdir(name)
-    yield f"s3://{name}/of/ours"
+    yield s3fs.S3FileSystem()
     s3fs.S3FileSystem.clear_instance_cache()
     store.stop()
+
+
+@pytest.fixture
+def s3_place(s3: Any) -> str:
+    """A folder of an empty bucket there."""
+    name = f"pictures-{secrets.token_hex(4)}"
+    s3.mkdir(name)
+    return f"s3://{name}/of/ours"

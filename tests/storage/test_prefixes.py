@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -72,23 +73,12 @@ def test_a_missing_library_is_named() -> None:
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A bucket with pictures, others' things, and a store that serves it on loopback."""
-    server = pytest.importorskip("moto.server", reason="moto (a local S3) is not installed.")
-    s3fs = pytest.importorskip("s3fs", reason="The extra `cluster` is not installed.")
-    store = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    store.start()
-    host, port = store.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+def bucket(s3: Any) -> Iterator[str]:
+    """A bucket with pictures and others' things, on a store that is served on loopback."""
     forget = prefixes._store.cache_clear
     forget()
-    s3fs.S3FileSystem.clear_instance_cache()
     name = f"photos-{secrets.token_hex(4)}"
-    files = s3fs.S3FileSystem()
-    files.mkdir(name)
+    s3.mkdir(name)
     for key in (
         "trip/b.jpg",
         "trip/a.PNG",
@@ -98,11 +88,9 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         "trips/d.jpg",
         "e.jpg",
     ):
-        files.pipe_file(f"{name}/{key}", key.encode())
+        s3.pipe_file(f"{name}/{key}", key.encode())
     yield f"s3://{name}"
     forget()
-    s3fs.S3FileSystem.clear_instance_cache()
-    store.stop()
 
 
 def test_pictures_of_a_bucket_are_listed_and_read(bucket: str) -> None:
