@@ -136,6 +136,10 @@ class OwnPostgres:
                 "fsync=off",  # what it keeps is deleted when it stops, however it stops
                 "-c",
                 "full_page_writes=off",
+                "-c",
+                "max_wal_size=64MB",  # the disk of a machine that runs tests may be small; by default 1 GB
+                "-c",
+                "min_wal_size=32MB",
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
