@@ -16,7 +16,8 @@ from pathlib import Path
 _STARTS_S = 90.0
 _PORTS = range(10_000, 32_000)
 """Below those that the kernel gives to connections on their way out, which may take one at any moment."""
-
+_DATABASES = 8
+"""That a cluster keeps, of 8 MB each: far more than one test asks for."""
 
 LOOPBACK = "127.0.0.1"
 
@@ -152,10 +153,13 @@ class OwnPostgres:
         return not self._run("pg_isready", "-h", self._host, "-p", str(self.port), check=False)
 
     def database(self) -> str:
-        """The URL of a new, empty database."""
+        """The URL of a new, empty database; of those made before, all but the last few are gone."""
         self._made += 1
         name = f"test{self._made}"
-        self._run("createdb", "-h", self._host, "-p", str(self.port), "-U", "sightline", name)
+        here = ("-h", self._host, "-p", str(self.port), "-U", "sightline")
+        if self._made > _DATABASES:
+            self._run("dropdb", *here, "--force", f"test{self._made - _DATABASES}")
+        self._run("createdb", *here, name)
         return f"postgresql://sightline@{self._host}:{self.port}/{name}"
 
     def _run(self, program: str, *words: str, check: bool = True) -> int:
