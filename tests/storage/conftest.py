@@ -1,36 +1,6 @@
 """A database server, and an object store, for the tests that need one."""
 
-import secrets
-from collections.abc import Iterator
-from typing import Any
-
-import pytest
 from tests.chaos.fixtures import postgres, redis_server
+from tests.storage.object_store import bucket, s3, s3_place
 
-__all__ = ["postgres", "redis_server"]
-
-
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The file system of a local server that speaks S3, empty, with its address in the environment."""
-    server = pytest.importorskip("moto.server", reason="moto (a local S3) is not installed.")
-    s3fs = pytest.importorskip("s3fs", reason="The extra `cluster` is not installed.")
-    store = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    store.start()
-    host, port = store.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    s3fs.S3FileSystem.clear_instance_cache()
-    yield s3fs.S3FileSystem()
-    s3fs.S3FileSystem.clear_instance_cache()
-    store.stop()
-
-
-@pytest.fixture
-def s3_place(s3: Any) -> str:
-    """A folder of an empty bucket there."""
-    name = f"pictures-{secrets.token_hex(4)}"
-    s3.mkdir(name)
-    return f"s3://{name}/of/ours"
+__all__ = ["bucket", "postgres", "redis_server", "s3", "s3_place"]

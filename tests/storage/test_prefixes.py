@@ -1,9 +1,5 @@
 """Prefixes of object stores: what may be read, and a real store that speaks S3."""
 
-import secrets
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -70,27 +66,6 @@ def test_a_missing_library_is_named() -> None:
         assert "ADD=gcs" in error.value.next_step
     else:
         pytest.skip("The library for gs:// is installed.")
-
-
-@pytest.fixture
-def bucket(s3: Any) -> Iterator[str]:
-    """A bucket with pictures and others' things, on a store that is served on loopback."""
-    forget = prefixes._store.cache_clear
-    forget()
-    name = f"photos-{secrets.token_hex(4)}"
-    s3.mkdir(name)
-    for key in (
-        "trip/b.jpg",
-        "trip/a.PNG",
-        "trip/notes.txt",
-        "trip/.bin/x.jpg",
-        "trip/deep/c.webp",
-        "trips/d.jpg",
-        "e.jpg",
-    ):
-        s3.pipe_file(f"{name}/{key}", key.encode())
-    yield f"s3://{name}"
-    forget()
 
 
 def test_pictures_of_a_bucket_are_listed_and_read(bucket: str) -> None:

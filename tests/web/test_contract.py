@@ -8,7 +8,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from jsonschema import Draft202012Validator
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 from tests.web.conftest import Server
 
 from sightline.settings import Settings
@@ -30,6 +30,8 @@ NOT_ALL_THAT_IS_SOUND_IS_THERE = {
 }
 """Sound by its schema is not yet a picture, a reachable address, an upload, a camera that may be opened, a
 WebSocket, or a model that exists."""
+ANY_BYTES = {"POST /api/v1/uploads"}
+"""What is generated to break the format `binary` is text, which arrives as bytes like any other."""
 
 schemathesis.serializer.alias(["image/avif", "image/bmp", "image/tiff"], "application/octet-stream")
 
@@ -50,10 +52,9 @@ def test_generated_requests_get_documented_answers(case: Any, server: Server) ->
     label = case.operation.label
     response = case.call(base_url=server.url)
     assert response.status_code < 500, response.text[:500]
-    case.validate_response(
-        response,
-        excluded_checks=[positive_data_acceptance] if label in NOT_ALL_THAT_IS_SOUND_IS_THERE else [],
-    )
+    excluded = [positive_data_acceptance] if label in NOT_ALL_THAT_IS_SOUND_IS_THERE else []
+    excluded += [negative_data_rejection] if label in ANY_BYTES else []
+    case.validate_response(response, excluded_checks=excluded)
 
 
 def test_the_document_names_all_that_predict_takes(client: httpx.Client) -> None:

@@ -3,10 +3,11 @@
 import pytest
 from tests.chaos import fixtures
 from tests.chaos.fixtures import another, ledger, postgres, redis_server
+from tests.storage.object_store import bucket, s3
 
 from sightline.settings import Settings
 
-__all__ = ["another", "ledger", "postgres", "redis_server"]
+__all__ = ["another", "bucket", "ledger", "postgres", "redis_server", "s3"]
 
 
 @pytest.fixture(params=["local+sqlite", "redis+postgres"])

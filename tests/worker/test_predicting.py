@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.runtime import graphs
-from tests.storage.test_prefixes import bucket
 from tests.worker.working import album, items_of, square, submit_files, submit_uploads, work_off, zipped
 
 from sightline.errors import ModelFailed
@@ -28,8 +27,6 @@ from sightline.types import Ask
 from sightline.worker.desk import Desk
 from sightline.worker.predicting import PART
 from sightline.worker.tasks import TASKS
-
-__all__ = ["bucket"]
 
 
 @pytest.fixture
