@@ -1,12 +1,13 @@
 """Judging boxes and masks by the reference implementation, on cases with known answers."""
 
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
-from sightline.errors import ConfigError
+from sightline.errors import BadOption, ConfigError
 from sightline.evaluation.coco import judge
 from sightline.types import Mask
 from sightline.vision import masks
@@ -57,6 +58,32 @@ def test_a_class_that_is_never_found_halves_the_mean() -> None:
 
 def test_nothing_found_is_nought() -> None:
     assert judge(dataset(), []).figures["AP"].value == 0.0
+
+
+@pytest.mark.parametrize(
+    "number", [lambda i: i, lambda _: 7, lambda _: None], ids=["from 0", "equal", "none"]
+)
+def test_numbers_of_marks_do_not_matter(number: Callable[[int], int | None]) -> None:
+    """pycocotools takes a mark of number 0 for none, and marks of one number for one."""
+    data = dataset()
+    found = perfect(data)
+    for place, mark in enumerate(data["annotations"]):
+        del mark["id"]
+        if number(place) is not None:
+            mark["id"] = number(place)
+    assert judge(data, found).figures["AP"].value == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("kind", ["bbox", "segm"])
+def test_marks_that_cannot_be_judged_are_refused_in_words(kind: Literal["bbox", "segm"]) -> None:
+    data = dataset(2)
+    rle = masks.to_rle(Mask(np.ones((4, 4), bool), 5, 5), 120, 100)
+    found = [entry | {"segmentation": rle} for entry in perfect(data)]
+    for image in data["images"]:
+        del image["width"]
+    data["annotations"][0] |= {"bbox": "wide", "segmentation": [[1, 1, 5, 1, 5, 5]]}
+    with pytest.raises(BadOption, match="cannot be judged"):
+        judge(data, found, kind=kind)
 
 
 def test_the_interval_holds_the_figure_and_repeats_with_its_seed() -> None:

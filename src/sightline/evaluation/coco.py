@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from sightline.errors import ConfigError
+from sightline.errors import BadOption, ConfigError
 from sightline.evaluation.report import Figure
 
 Kind: TypeAlias = Literal["bbox", "segm"]
@@ -46,7 +46,8 @@ def judge(
     """Judge predictions in COCO's result form against a COCO data set.
 
     Args:
-        dataset: ``images``, ``annotations`` (with ``area`` and ``iscrowd``) and ``categories``.
+        dataset: ``images``, ``annotations`` (with ``area`` and ``iscrowd``; their ``id`` does not matter) and
+            ``categories``. For masks, images say their ``width`` and ``height`` in pixels.
         found: ``image_id``, ``category_id``, ``score`` and ``bbox`` (x, y, w, h) or ``segmentation`` (RLE).
         kind: Overlap of boxes or of masks.
         rounds: Bootstrap rounds for the intervals of AP, AP50 and AR100; 0: none.
@@ -54,6 +55,7 @@ def judge(
 
     Raises:
         ConfigError: pycocotools is not installed.
+        BadOption: It does not take the annotations.
     """
     run = _run(dataset, found, kind)
     if run is None:
@@ -70,16 +72,25 @@ def judge(
 
 def _run(dataset: dict[str, Any], found: list[dict[str, Any]], kind: Kind) -> Any:
     coco, evaluator = reference()
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth = coco()
-        truth.dataset = {"info": {}, **dataset}
-        truth.createIndex()
-        if not found:
-            return None
-        run = evaluator(truth, truth.loadRes(found), kind)
-        run.evaluate()
-        run.accumulate()
-        run.summarize()
+    # The reference code takes a mark of number 0 for none, and marks of one number for one.
+    marks = [mark | {"id": number} for number, mark in enumerate(dataset["annotations"], 1)]
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            truth = coco()
+            truth.dataset = {"info": {}, **dataset, "annotations": marks}
+            truth.createIndex()
+            if not found:
+                return None
+            run = evaluator(truth, truth.loadRes(found), kind)
+            run.evaluate()
+            run.accumulate()
+            run.summarize()
+    except Exception as error:  # whatever Python and C raise at sizes, boxes and outlines that are none
+        raise BadOption(
+            f"The annotations cannot be judged ({kind}): {type(error).__name__}: {str(error)[:200]}.",
+            next_step="Give every image its width and height in pixels, every mark a bbox [x, y, w, h] of "
+            "numbers, and a segmentation in COCO's form or none.",
+        ) from error
     return run
 
 
