@@ -1,6 +1,7 @@
 """Reports: the road is asked, the answers are judged, the words are right."""
 
 import json
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -97,6 +98,26 @@ def test_segments_are_judged_twice(boxes: Path) -> None:
     report = evaluate(RoadDouble("segment", ("x", "y", "dog"), segment), None, boxes, rules=Rules(rounds=0))
     assert report.figures["AP"].value == report.figures["mask_AP"].value == pytest.approx(1.0)
     assert report.classes[0].figures["mask_AP"] == pytest.approx(1.0)
+
+
+def test_the_masks_of_a_large_set_are_never_held_together(boxes: Path) -> None:
+    drawn: list[weakref.ref[object]] = []
+    alive: list[int] = []
+
+    def segment(name: str) -> Segments:
+        bits = np.ones((15, 20), bool)
+        drawn.append(weakref.ref(bits))
+        return Segments(dog(name), (Mask(bits, 5, 5),))
+
+    evaluate(
+        RoadDouble("segment", ("x", "y", "dog"), segment),
+        None,
+        boxes,
+        rules=Rules(rounds=0, callers=1),
+        progress=lambda *_: alive.append(sum(ref() is not None for ref in drawn)),
+    )
+    assert len(drawn) == 6
+    assert max(alive) <= 2
 
 
 def test_a_set_of_boxes_only_judges_no_masks(boxes: Path) -> None:

@@ -3,12 +3,12 @@
 Nothing here decodes, resizes or reads outputs: ``Road.predict`` does, exactly as for a request.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from sightline.serving.cascade import stages_of
 from sightline.serving.road import Road
 from sightline.types import Ask, Classification, Detections, Int64, Result, Segments, Staged
 from sightline.vision import masks
+
+_Answer: TypeAlias = tuple[Result, dict[int, dict[str, Any]]]
+"""What was said of a picture, and the run lengths of its masks by the rows of the detections."""
 
 
 class Predictor(Protocol):
@@ -88,7 +91,8 @@ def evaluate(
     dataset = open_dataset(path, pictures=pictures, first=rules.first, strange=rules.strange)
     if not isinstance(dataset, ClassSet):
         reference()  # says what is missing before hours of looking, not after
-    results = list(_answers(road, model, dataset.pictures, rules, progress))
+    answers = list(_answers(road, model, dataset, rules, progress))
+    results = [result for result, _ in answers]
     task = results[0].task
     if isinstance(dataset, ClassSet) and task == "pipeline":
         return _judge_verdicts(dataset, results, rules, _stages(road, model))
@@ -100,27 +104,31 @@ def evaluate(
         )
     if isinstance(dataset, ClassSet):
         return _judge_classes(dataset, results, rules)
-    return _judge_boxes(dataset, results, rules)
+    return _judge_boxes(dataset, answers, rules)
 
 
 def _answers(
     road: Predictor,
     model: str | None,
-    pictures: Sequence[Picture],
+    dataset: BoxSet | ClassSet,
     rules: Rules,
     progress: Callable[[int, int], None] | None,
-) -> Iterator[Result]:
+) -> Iterator[_Answer]:
+    pictures = dataset.pictures
+    known = () if isinstance(dataset, ClassSet) else dataset.dataset["categories"]
+    names = {item["name"] for item in known}
     ask = Ask(min_score=rules.min_score, max_results=rules.max_results, size=rules.size)
 
-    def answer(picture: Picture) -> Result:
-        return road.predict(picture.read(), source=picture.name, model=model, ask=ask, deadline_s=300.0)
+    def answer(picture: Picture) -> _Answer:
+        result = road.predict(picture.read(), source=picture.name, model=model, ask=ask, deadline_s=300.0)
+        return _lean(result, names)
 
     with ThreadPoolExecutor(rules.callers, thread_name_prefix="evaluate") as callers:
         try:
-            for done, result in enumerate(callers.map(answer, pictures), 1):
+            for done, found in enumerate(callers.map(answer, pictures), 1):
                 if progress:
                     progress(done, len(pictures))
-                yield result
+                yield found
         except BaseException:
             callers.shutdown(
                 wait=False, cancel_futures=True
@@ -128,7 +136,25 @@ def _answers(
             raise
 
 
-def _judge_boxes(dataset: BoxSet, results: Sequence[Result], rules: Rules) -> Report:
+def _lean(result: Result, names: Container[str]) -> _Answer:
+    """The answer without its masks, and those of these labels as run lengths by their rows.
+
+    Drawn masks are megabytes a picture: those of a large data set must never be held together.
+    """
+    match result.prediction:
+        case Segments(detections=rows, masks=cut):
+            runs = {
+                row: masks.to_rle(cut[row], result.width, result.height)
+                for row, label in enumerate(rows.label.tolist())
+                if result.labels[label] in names
+            }
+            return replace(result, prediction=rows), runs
+        case _:
+            return result, {}
+
+
+def _judge_boxes(dataset: BoxSet, answers: Sequence[_Answer], rules: Rules) -> Report:
+    results = [result for result, _ in answers]
     names = {item["name"]: item["id"] for item in dataset.dataset["categories"]}
     category = {i: names[label] for i, label in enumerate(results[0].labels) if label in names}
     if not category:
@@ -141,13 +167,11 @@ def _judge_boxes(dataset: BoxSet, results: Sequence[Result], rules: Rules) -> Re
         "annotations": [m for m in dataset.dataset["annotations"] if m["category_id"] in category.values()],
     }
     drawn = all(mark.get("segmentation") for mark in kept["annotations"])  # some sets have boxes only
-    kinds: list[Kind] = (
-        ["bbox", "segm"] if drawn and isinstance(results[0].prediction, Segments) else ["bbox"]
-    )
+    kinds: list[Kind] = ["bbox", "segm"] if drawn and results[0].task == "segment" else ["bbox"]
     found = [
         entry
-        for picture, result in zip(dataset.pictures, results, strict=True)
-        for entry in _entries(picture, result, category)
+        for picture, answer in zip(dataset.pictures, answers, strict=True)
+        for entry in _entries(picture, answer, category)
     ]
     judged = {kind: _judge(kept, found, kind, rules) for kind in kinds}
     figures = dict(judged["bbox"].figures)
@@ -162,16 +186,13 @@ def _judge(dataset: dict[str, Any], found: list[dict[str, Any]], kind: Kind, rul
     return judge(dataset, entries, kind=kind, rounds=rules.rounds, seed=rules.seed)
 
 
-def _entries(picture: Picture, result: Result, category: dict[int, int]) -> Iterator[dict[str, Any]]:
+def _entries(picture: Picture, answer: _Answer, category: dict[int, int]) -> Iterator[dict[str, Any]]:
     """Predictions in COCO's result form."""
+    result, runs = answer
     match result.prediction:
-        case Segments(detections=rows, masks=cut):
+        case (Detections() as rows) | Staged(first=Detections() as rows):
             pass
-        case Detections() as rows:
-            cut = ()
-        case Staged(first=Detections() as rows):
-            cut = ()
-        case Classification() | Staged():
+        case _:
             return
     for place, (xyxy, score, label) in enumerate(
         zip(rows.xyxy.tolist(), rows.score.tolist(), rows.label.tolist(), strict=True)
@@ -180,8 +201,8 @@ def _entries(picture: Picture, result: Result, category: dict[int, int]) -> Iter
             x1, y1, x2, y2 = xyxy
             entry = {"image_id": picture.truth, "category_id": category[label], "score": score}
             entry["bbox"] = [x1, y1, x2 - x1, y2 - y1]
-            if cut:
-                entry["segmentation"] = masks.to_rle(cut[place], result.width, result.height)
+            if place in runs:
+                entry["segmentation"] = runs[place]
             yield entry
 
 
