@@ -3,7 +3,6 @@
 Files are read when a piece is wanted, so that tens of thousands of pieces need no memory.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from sightline.errors import BadOption
+from sightline.training.annotations import read_table, told
 
 _Box = tuple[float, float, float, float]
 WHOLE: _Box = (0.0, 0.0, 1.0, 1.0)
@@ -27,8 +27,12 @@ class Crop:
     label: str = ""
 
     def read(self) -> Image.Image:
-        """The piece, upright, RGB."""
-        with Image.open(self.path) as opened:
+        """The piece, upright, RGB.
+
+        Raises:
+            BadOption: The file is no picture any more.
+        """
+        with told(self.path.name, "the picture"), Image.open(self.path) as opened:
             picture = ImageOps.exif_transpose(opened).convert("RGB")
         if self.box == WHOLE:
             return picture
@@ -61,25 +65,31 @@ def read_marked(
     """The pictures of a COCO file that are in the folder ``pictures``; regions of crowds are left out.
 
     Raises:
-        BadOption: There is no such file or folder.
+        BadOption: There is no such file or folder, or an entry has another form; it says which.
     """
-    for path in (annotations, pictures):
-        if not path.exists():
-            raise BadOption(f"{path} does not exist.", next_step="Set data.root to the folder of the data.")
-    table = json.loads(annotations.read_text("utf-8"))
-    names = {item["id"]: item["name"] for item in table["categories"]}
+    if not pictures.exists():
+        raise BadOption(f"{pictures} does not exist.", next_step="Set data.root to the folder of the data.")
+    table = read_table(annotations)
     marks: dict[int, list[dict[str, Any]]] = {}
-    for mark in table["annotations"]:
-        if not mark.get("iscrowd"):
-            marks.setdefault(mark["image_id"], []).append(mark)
+    with told(annotations.name, "an entry"):
+        names = {item["id"]: item["name"] for item in table["categories"]}
+        for mark in table["annotations"]:
+            if not mark.get("iscrowd"):
+                marks.setdefault(mark["image_id"], []).append(mark)
+        images = [
+            item
+            for item in table["images"]
+            if only_url in item.get("coco_url", "")
+            and not (except_url and except_url in item.get("coco_url", ""))
+            and (pictures / item[file_key]).is_file()
+        ]
     found = []
-    for item in table["images"]:
-        url, path = item.get("coco_url", ""), pictures / item[file_key]
-        if only_url in url and not (except_url and except_url in url) and path.is_file():
-            own = marks.get(item["id"], [])
-            boxes = tuple(_shares(mark["bbox"], item["width"], item["height"]) for mark in own)
+    for item in images:
+        with told(annotations.name, f"the image {item[file_key]!r}"):
+            own, width, height = marks.get(item["id"], []), item["width"], item["height"]
+            boxes = tuple(_shares(mark["bbox"], width, height) for mark in own)
             labels = tuple(names[mark["category_id"]] for mark in own)
-            found.append(Marked(path, item["width"], item["height"], boxes, labels))
+            found.append(Marked(pictures / item[file_key], width, height, boxes, labels))
     return found
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.ops import batched_nms
 
-from sightline.errors import ConfigError
+from sightline.errors import BadOption, ConfigError
 from sightline.evaluation.coco import judge
 from sightline.registry.labels import COCO
 from sightline.training.grid_loss import Grid, Truth, label_loss, matches, teacher_loss
@@ -77,6 +77,11 @@ class DetectLesson:
         self.pool = [
             example for source in recipe.data.train for example in self._read(source) * source.repeat
         ]
+        if not self.pool:
+            raise BadOption(
+                f"The recipe {recipe.name} finds no pictures to train on.",
+                next_step="Look at only_url, except_url and skip_missing of data.train.",
+            )
         self.watched = [
             example for source in recipe.data.watch for example in read_source(recipe, source, self.labels)
         ]
@@ -148,7 +153,8 @@ class DetectLesson:
             for entry in self.detect(model, example, image)
         ]
         figures = judge(as_coco(self.watched, len(self.labels)), found).figures
-        return {name: round(figures[name].value, 4) for name in ("AP", "AP50", "AR100")}
+        # Of labels that nobody marked on the watched pictures there is no figure.
+        return {name: round(figures[name].value, 4) for name in ("AP", "AP50", "AR100") if name in figures}
 
     @torch.no_grad()
     def detect(self, model: NanoDetector, example: Example, image: int) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its usual name
 
+from sightline.errors import BadOption
 from sightline.training.crops import Crop, objects, read_marked, windows
 from sightline.training.models.mobilenet_v2 import MobileNetV2, Seen, load_mobilenet_v2
 from sightline.training.recipe_features import FeatureRecipe, Pieces
@@ -46,6 +47,11 @@ class FeatureLesson:
         self.size = recipe.input.width
         draw = np.random.default_rng(recipe.seed)
         self.pool = [crop for source in recipe.data.train for crop in pieces(recipe, source, draw)]
+        if not self.pool:
+            raise BadOption(
+                f"The recipe {recipe.name} finds no pictures to train on.",
+                next_step="Look at only_url, except_url and the pictures of data.train.",
+            )
         self.watched = [crop for source in recipe.data.watch for crop in pieces(recipe, source, draw)]
         self.watched = [self.watched[i] for i in draw.permutation(len(self.watched))[:_WATCHED]]
         self.steps = max(1, min(recipe.data.views, len(self.pool)) // recipe.optimiser.batch)

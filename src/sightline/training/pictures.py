@@ -4,7 +4,6 @@ Everything random is drawn from a generator that is seeded by (seed, epoch, posi
 that was interrupted goes on exactly as it would have gone.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from sightline.errors import BadOption
+from sightline.training.annotations import read_table, told
 from sightline.training.recipe_detect import Augment, DetectRecipe, Source
 from sightline.types import Bool, Float32, Int64, Mask, UInt8
 from sightline.vision import masks, polygons
@@ -72,36 +71,43 @@ class Sample(Placed):
 
 
 def read_source(recipe: DetectRecipe, source: Source, labels: Sequence[str]) -> list[Example]:
-    """All pictures of a source, decoded."""
-    path = recipe.path(source.annotations)
-    if not path.is_file():
-        raise BadOption(
-            f"{path} does not exist.", next_step="Set data.root of the recipe to the folder of the data."
-        )
-    table = json.loads(path.read_text("utf-8"))
+    """All pictures of a source, decoded.
+
+    Raises:
+        BadOption: The annotations or a picture cannot be read; it says which.
+    """
+    path, folder = recipe.path(source.annotations), recipe.path(source.pictures)
+    table = read_table(path)
     known = {name: position for position, name in enumerate(labels)}
-    called = {item["id"]: source.rename.get(item["name"], item["name"]) for item in table["categories"]}
-    category = {number: known[name] for number, name in called.items() if name in known}
     marks: dict[int, list[dict[str, object]]] = {}
-    for mark in table["annotations"]:
-        if mark["category_id"] in category:
-            marks.setdefault(mark["image_id"], []).append(mark)
-    kept = [item for item in table["images"] if _wanted(source, item.get("coco_url", ""))]
-    if source.skip_missing:
-        kept = [item for item in kept if (recipe.path(source.pictures) / item[source.file_key]).is_file()]
-    kept = kept[: source.first or None]
-    return [
-        _example(recipe.path(source.pictures), source, item, marks.get(item["id"], []), category)
-        for item in kept
-    ]
+    with told(path.name, "an entry"):
+        called = {item["id"]: source.rename.get(item["name"], item["name"]) for item in table["categories"]}
+        category = {number: known[name] for number, name in called.items() if name in known}
+        for mark in table["annotations"]:
+            if mark["category_id"] in category:
+                marks.setdefault(mark["image_id"], []).append(mark)
+        kept = [item for item in table["images"] if _wanted(source, item.get("coco_url", ""))]
+        if source.skip_missing:
+            kept = [item for item in kept if (folder / item[source.file_key]).is_file()]
+    found = []
+    for item in kept[: source.first or None]:
+        with told(path.name, f"the image {item.get(source.file_key)!r}"):
+            found.append(_example(folder, source, item, marks.get(item["id"], []), category))
+    return found
 
 
 def labels_of(recipe: DetectRecipe) -> tuple[str, ...]:
-    """The labels of a recipe: its own, or the categories of its first source in the order of their ids."""
+    """The labels of a recipe: its own, or the categories of its first source in the order of their ids.
+
+    Raises:
+        BadOption: The first source cannot be read.
+    """
     if recipe.labels:
         return recipe.labels
-    table = json.loads(recipe.path(recipe.data.train[0].annotations).read_text("utf-8"))
-    return tuple(item["name"] for item in sorted(table["categories"], key=lambda item: item["id"]))
+    path = recipe.path(recipe.data.train[0].annotations)
+    table = read_table(path)
+    with told(path.name, "a category"):
+        return tuple(item["name"] for item in sorted(table["categories"], key=lambda item: item["id"]))
 
 
 def _wanted(source: Source, url: str) -> bool:
@@ -118,7 +124,10 @@ def _example(folder: Path, source: Source, item: dict, marks: list, category: di
         )
     scale = np.array([picture.width / item["width"], picture.height / item["height"]] * 2, np.float32)
     crowd = np.array([bool(mark.get("iscrowd")) for mark in marks], bool)
-    xywh = np.array([mark["bbox"] for mark in marks], np.float32).reshape(-1, 4)
+    xywh = np.array([mark["bbox"] for mark in marks], np.float32).reshape(len(marks), 4)
+    if not np.isfinite(xywh).all():
+        msg = "a bbox is not finite"
+        raise ValueError(msg)
     xyxy = np.concatenate([xywh[:, :2], xywh[:, :2] + xywh[:, 2:]], 1) * scale
     drawn = tuple(_mask(mark, item, picture.size) for mark in marks if not mark.get("iscrowd"))
     label = np.array([category[mark["category_id"]] for mark in marks], np.int64)
