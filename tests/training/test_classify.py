@@ -12,7 +12,7 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
-from sightline.errors import BadOption, ConfigError
+from sightline.errors import BadOption, ConfigError, SightlineError
 from sightline.evaluation import Rules
 from sightline.registry import read_bundle
 from sightline.training.classify import ClassifyLesson, normalised
@@ -192,6 +192,38 @@ def test_sources_that_do_not_fit_are_refused(place: Path, changes: dict[str, Any
     plan = plan_of(place, **changes)
     with pytest.raises(BadOption, match=words):
         ClassifyLesson(plan)
+
+
+@pytest.mark.parametrize(
+    ("index", "words"),
+    [
+        (np.array([COUNT]), f"position {COUNT}.*{COUNT} pictures"),
+        (np.array([-1]), "position -1"),
+        (np.arange(COUNT) < 3, "bool"),
+        (np.array([1.5]), "float64"),
+        (np.array([[1, 2]]), r"\(1, 2\)"),
+        (b"PK\x03\x04 no zip", "no array `index`"),
+        (np.arange(COUNT), "no pictures to train on"),
+    ],
+    ids=["beyond", "negative", "mask", "shares", "table", "no zip", "all"],
+)
+def test_what_cannot_be_left_out_is_refused_not_trained_on(
+    place: Path, tmp_path: Path, index: Any, words: str
+) -> None:
+    if isinstance(index, bytes):
+        (tmp_path / "held.npz").write_bytes(index)
+    else:
+        np.savez(tmp_path / "held.npz", index=index)
+    source = {"pictures": "train.npz", "except_index": str(tmp_path / "held.npz")}
+    with pytest.raises(BadOption, match=words):
+        ClassifyLesson(plan_of(place, data__train=[source], data__watch=[]))
+
+
+def test_a_picture_that_is_none_is_named(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "bars").mkdir()
+    (tmp_path / "bars" / "7.png").write_bytes(b"no picture")
+    with pytest.raises(SightlineError, match=r"bars/7\.png"):
+        ClassifyLesson(plan_of(place, data__train=[{"pictures": str(tmp_path)}], data__watch=[]))
 
 
 @pytest.mark.parametrize(
