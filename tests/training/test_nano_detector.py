@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from sightline.errors import ModelRefused
+from sightline.errors import BadOption, ModelRefused
 from sightline.training.detect import build
 from sightline.training.models.nano_detector import (
     STRIDES,
@@ -61,6 +61,26 @@ def test_one_answer_per_cell(size: tuple[int, int]) -> None:
     assert out.coefficients.shape == (2, count, 5)
     assert out.prototypes.shape == (2, 5, size[0] // 4, size[1] // 4)
     assert NanoDetector(classes=3)(torch.zeros(1, 3, *size)).prototypes is None
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        (None, "does not exist"),
+        (b"\xff\xfe", "no ncnn network"),
+        (b"1\n1 1\n\nConvolution a 1 1 i o 0=3\n", "no ncnn network"),
+        (b"1\n1 1\nConvolution a 1 1 i o 0=x 6=1\n", "no ncnn network"),
+        (b"1\n1 1\nConvolution a 1 1 i o 0=3 5=1 6=0\n", "no ncnn network"),
+        (b"1\n1 1\nConvolution a 1 1 i o 0=3 6=100\n", "damaged"),
+    ],
+    ids=["missing", "no text", "no size", "no number", "no bias", "too short"],
+)
+def test_a_start_that_is_none_is_refused(tmp_path: Path, layers: bytes | None, words: str) -> None:
+    if layers is not None:
+        (tmp_path / "x.param").write_bytes(layers)
+        (tmp_path / "x.bin").write_bytes(bytes(6))
+    with pytest.raises((BadOption, ModelRefused), match=words):
+        load_nanodet_plus(NanoDetector(2), tmp_path / "x.param")
 
 
 @pytest.mark.shared

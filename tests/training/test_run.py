@@ -1,13 +1,16 @@
 """The loop: it learns, it can be stopped and go on, and it says no."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from sightline.errors import ConfigError, ModelFailed
 from sightline.training.card import read_log
+from sightline.training.export import finished
 from sightline.training.recipe import load_recipe
 from sightline.training.run import Epoch, fingerprint, train, weight_groups
 from sightline.training.subjects import subject_of
@@ -59,6 +62,22 @@ def test_another_recipe_may_not_go_on_with_a_run(recipe: Path, tmp_path: Path) -
     with pytest.raises(ConfigError, match="another recipe"):
         next(train(recipe, tmp_path, overrides={"seed": 4}))
     assert isinstance(next(train(recipe, tmp_path, resume=False, overrides={"seed": 4})), Epoch)
+
+
+@pytest.mark.parametrize(
+    "state", [b"no checkpoint", b"", {"epoch": 1}, [1]], ids=["text", "empty", "part", "list"]
+)
+@pytest.mark.parametrize("file", ["last.pt", "weights.pt"])
+def test_a_checkpoint_that_is_none_is_said(recipe: Path, tmp_path: Path, file: str, state: Any) -> None:
+    path = tmp_path / file
+    path.write_bytes(state) if isinstance(state, bytes) else torch.save(state, path)
+    plan = load_recipe(recipe)
+    used: dict[str, Callable[[], object]] = {
+        "last.pt": lambda: next(train(recipe, tmp_path)),
+        "weights.pt": lambda: finished(plan, tmp_path, subject_of(plan).labels(plan)),
+    }
+    with pytest.raises(ConfigError, match=rf"{file} is no checkpoint"):
+        used[file]()
 
 
 def test_a_fresh_run_has_a_log_of_its_own(recipe: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from sightline.training.card import command_of, read_log, write_card
 from sightline.training.graph import Parity, export_graph, prove
 from sightline.training.halving import halve
 from sightline.training.recipe import Recipe, load_recipe
-from sightline.training.run import fingerprint
+from sightline.training.run import fingerprint, read_checkpoint
 from sightline.training.subjects import subject_of
 
 SIZE_STEP = 32
@@ -39,6 +39,7 @@ def export(
 
     Raises:
         NotFound: The run is not finished.
+        ConfigError: The recipe is off, or the weights are damaged.
         ModelRefused: The weights are another recipe's, or the graph does not compute what torch does.
     """
     plan = load_recipe(recipe, overrides)
@@ -79,7 +80,7 @@ def finished(plan: Recipe, out: Path, labels: tuple[str, ...]) -> nn.Module:
     path = out / "weights.pt"
     if not path.is_file():
         raise NotFound(f"{out} holds no finished run.", next_step="Train first: sightline train RECIPE.")
-    state = torch.load(path, weights_only=True)
+    state = read_checkpoint(path)
     if state["recipe"] != fingerprint(plan):
         raise ModelRefused(
             f"{path} was trained by another recipe, or by an earlier form of this one.",

@@ -50,7 +50,7 @@ def train(
     """Run a recipe; stop consuming to stop it, call again to go on.
 
     Raises:
-        ConfigError: The recipe is off, or ``out`` holds another recipe's run.
+        ConfigError: The recipe is off, or ``out`` holds another recipe's run or a damaged one.
         BadOption: The recipe's data are not where it says.
         ModelFailed: The loss is no number any more.
     """
@@ -184,7 +184,7 @@ def _restore(path: Path, recipe: Recipe, model: torch.nn.Module, *rest: Any) -> 
     if not path.is_file():
         return 0
     optimiser, average = rest
-    state = torch.load(path, weights_only=True)
+    state = read_checkpoint(path)
     if state["recipe"] != fingerprint(recipe):
         raise ConfigError(
             f"{path} was written by another recipe, or by an earlier form of this one.",
@@ -195,6 +195,22 @@ def _restore(path: Path, recipe: Recipe, model: torch.nn.Module, *rest: Any) -> 
     average.model.load_state_dict(state["average"])
     average.steps = state["average_steps"]
     return int(state["epoch"])
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """What a run has saved: ``last.pt`` or ``weights.pt``.
+
+    Raises:
+        ConfigError: The file is damaged, or is something else.
+    """
+    try:
+        state = torch.load(path, weights_only=True)
+        return {"recipe": state["recipe"], **state}
+    except Exception as error:  # torch raises whatever zip, pickle and its own reader do
+        raise ConfigError(
+            f"{path} is no checkpoint of a run: {type(error).__name__}.",
+            next_step="Put an intact copy in its place, or begin again with --fresh.",
+        ) from error
 
 
 def _write(path: Path, state: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sightline.errors import ModelRefused
+from sightline.errors import BadOption, ModelRefused
 from sightline.training.models.nano_detector import BINS, NanoDetector
 
 CLASSES = 80
@@ -30,11 +30,23 @@ def load_nanodet_plus(model: NanoDetector, path: Path, labels: Sequence[int] = r
     that the model has, in its order.
 
     Raises:
-        ModelRefused: The files hold another network, or are damaged.
+        BadOption: One of the files is not there.
+        ModelRefused: They hold another network, or are damaged.
     """
+    for file in (path, path.with_suffix(".bin")):
+        if not file.is_file():
+            raise BadOption(
+                f"{file} does not exist.", next_step="Set data.root of the recipe to the folder of the data."
+            )
+    try:
+        read = list(_convolutions(path))
+    except (KeyError, IndexError, ValueError) as error:
+        raise ModelRefused(
+            f"{path.name} is no ncnn network, or damaged: {type(error).__name__}: {error}."
+        ) from error
     found = [
         _only(weight, bias, labels) if len(bias) == CLASSES + 4 * BINS else (weight, bias)
-        for weight, bias in _convolutions(path)
+        for weight, bias in read
     ]
     wanted = list(model.convolutions())
     if len(found) != len(wanted):
