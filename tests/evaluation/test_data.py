@@ -63,6 +63,26 @@ def test_areas_that_are_not_said_are_computed(coco: Path) -> None:
     assert {mark["area"] for mark in opened.dataset["annotations"]} == {16}
 
 
+def test_categories_of_one_name_are_one(coco: Path) -> None:
+    """Some tools write a kind above of the same name; marks may be of either."""
+    words = json.loads(coco.read_text())
+    words["categories"] = [{"id": 1, "name": "a"}, {"id": 0, "name": "a"}, {"id": 5, "name": "b"}]
+    words["annotations"][0]["category_id"] = 0
+    coco.write_text(json.dumps(words))
+    opened = open_dataset(coco)
+    assert isinstance(opened, BoxSet)
+    assert opened.dataset["categories"] == [{"id": 1, "name": "a"}, {"id": 5, "name": "b"}]
+    assert {mark["category_id"] for mark in opened.dataset["annotations"]} == {1}
+
+
+def test_pictures_of_one_number_are_refused(coco: Path) -> None:
+    words = json.loads(coco.read_text())
+    words["images"][3]["id"] = words["images"][7]["id"]
+    coco.write_text(json.dumps(words))
+    with pytest.raises(BadOption, match=r"two pictures.*93"):
+        open_dataset(coco)
+
+
 def test_coco_keeps_a_spread_of_pictures_and_only_their_marks(coco: Path) -> None:
     opened = open_dataset(coco, first=4)
     assert isinstance(opened, BoxSet)

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -100,18 +101,26 @@ def _coco(path: Path, pictures: Path | None, first: int, *, strange: bool) -> Bo
             _stay_inside([str(item["file_name"]) for item in dataset["images"]])
         images = _spread(sorted(dataset["images"], key=lambda item: item["id"]), first)
         ids = {item["id"] for item in images}
+        first_of: dict[str, Any] = {}  # categories of one name are one: the first of them
+        same = {
+            item["id"]: first_of.setdefault(str(item["name"]), item["id"]) for item in dataset["categories"]
+        }
         folder = pictures or _beside(path, images[0]["file_name"])
         marks = [
             mark
             | {
-                "category_id": mark["category_id"],
+                "category_id": same.get(mark["category_id"], mark["category_id"]),
                 "iscrowd": mark.get("iscrowd", 0),
                 "area": mark.get("area", _area(mark["bbox"])),
             }
             for mark in dataset["annotations"]
             if mark["image_id"] in ids
         ]
-        categories = [item | {"id": item["id"], "name": str(item["name"])} for item in dataset["categories"]]
+        categories = [
+            item | {"name": str(item["name"])}
+            for item in dataset["categories"]
+            if same[item["id"]] == item["id"]
+        ]
         found = tuple(
             Picture(item["file_name"], partial(_bytes_of, folder / item["file_name"]), item["id"])
             for item in images
@@ -120,6 +129,11 @@ def _coco(path: Path, pictures: Path | None, first: int, *, strange: bool) -> Bo
         raise BadOption(f"{path.name} is no COCO annotation file: {type(error).__name__} {error}.") from error
     if not found:
         raise BadOption(f"{path.name} names no pictures.", next_step="Give a data set with pictures.")
+    if len(ids) < len(images):
+        twice = next(one["id"] for one, other in pairwise(images) if one["id"] == other["id"])
+        raise BadOption(
+            f"{path.name} has two pictures of the id {twice}.", next_step="Give each image an id of its own."
+        )
     kept = {"images": images, "annotations": marks, "categories": categories}
     home = path.parent.parent.name if path.parent.name == "annotations" else ""
     return BoxSet(f"{home}/{path.stem}".lstrip("/"), found, kept)
