@@ -1,7 +1,6 @@
 """The loop: it learns, it can be stopped and go on, and it says no."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +71,14 @@ def test_a_checkpoint_that_is_none_is_said(recipe: Path, tmp_path: Path, file: s
     path = tmp_path / file
     path.write_bytes(state) if isinstance(state, bytes) else torch.save(state, path)
     plan = load_recipe(recipe)
-    used: dict[str, Callable[[], object]] = {
-        "last.pt": lambda: next(train(recipe, tmp_path)),
-        "weights.pt": lambda: finished(plan, tmp_path, subject_of(plan).labels(plan)),
-    }
+
+    def use() -> object:
+        if file == "last.pt":
+            return next(train(recipe, tmp_path))
+        return finished(plan, tmp_path, subject_of(plan).labels(plan))
+
     with pytest.raises(ConfigError, match=rf"{file} is no checkpoint"):
-        used[file]()
+        use()
 
 
 def test_a_fresh_run_has_a_log_of_its_own(recipe: Path, tmp_path: Path) -> None:
