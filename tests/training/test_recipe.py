@@ -48,6 +48,11 @@ def test_overrides_reach_into_tables(recipe: Path) -> None:
         ({"seed.deeper": 1}, "no table"),
         ({"task": "dance"}, "task.*detect.*classify"),
         ({"optimiser.rate": float("nan")}, "optimiser.rate"),
+        ({"augment.sizes": [0]}, "augment.sizes"),
+        ({"augment.scale": [1.4, 0.6]}, "augment.*scale must rise"),
+        ({"augment.scale": [0, 1]}, "augment.*scale must rise"),
+        ({"augment.scale": [1.2, 1.4]}, "augment.*at most 1"),
+        ({"seed": -1}, "seed"),
     ],
     ids=[
         "unknown key",
@@ -61,6 +66,11 @@ def test_overrides_reach_into_tables(recipe: Path) -> None:
         "through a value",
         "no such task",
         "not a number",
+        "no canvas",
+        "falling scale",
+        "scale of nothing",
+        "mosaics of large ones",
+        "no seed",
     ],
 )
 def test_wrong_values_are_named(recipe: Path, overrides: dict[str, Any], words: str) -> None:

@@ -47,7 +47,7 @@ class ClassifyLesson:
         self.model: nn.Module = self._start()
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """Every picture once, ordered and varied by (seed, epoch)."""
+        """Every picture once but those that fill no batch, ordered and varied by (seed, epoch)."""
         size, count = self.recipe.optimiser.batch, len(self.label)
         order = np.random.default_rng([self.recipe.seed, _ORDER_DRAW, epoch]).permutation(count)
         for step in range(self.steps):

@@ -92,7 +92,10 @@ class DetectLesson:
             self.model.to(memory_format=torch.channels_last)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
-        """Every picture once, ordered and varied by (seed, epoch); one batch is made ahead."""
+        """Every picture once but those that fill no batch, ordered and varied by (seed, epoch).
+
+        One batch is made ahead.
+        """
         size = self.recipe.optimiser.batch
         order = np.random.default_rng([self.recipe.seed, epoch]).permutation(len(self.pool))
         parts = [order[i * size : (i + 1) * size] for i in range(self.steps)]

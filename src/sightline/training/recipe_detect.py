@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from sightline.manifest import InputContract
 from sightline.training.recipe_form import Data, Frozen, Recipe
@@ -62,7 +62,7 @@ class Augment(Frozen):
 
     mosaic: float = Field(default=0.5, ge=0, le=1, description="Share of training pictures made of four.")
     plain_epochs: int = Field(default=0, ge=0, description="Last epochs without mosaics.")
-    sizes: tuple[int, ...] = Field(
+    sizes: tuple[PositiveInt, ...] = Field(
         default=(), description="Canvas sizes of batches, drawn evenly; empty: the input's only."
     )
     scale: tuple[float, float] = (0.6, 1.4)
@@ -71,6 +71,17 @@ class Augment(Frozen):
     colour: float = Field(
         default=0.15, ge=0, le=1, description="Largest change of brightness, contrast, saturation."
     )
+
+    @model_validator(mode="after")
+    def _scale_can_be_drawn(self) -> "Augment":
+        low, high = self.scale
+        if not 0 < low <= high:
+            msg = f"scale must rise from above 0, got {list(self.scale)}."
+            raise ValueError(msg)
+        if self.mosaic and low > 1:
+            msg = f"with mosaics, whose parts are never enlarged, scale must begin at most 1, got {low}."
+            raise ValueError(msg)
+        return self
 
 
 class Weights(Frozen):

@@ -90,7 +90,7 @@ class Recipe(Frozen):
     name: str = Field(pattern=NAME_PATTERN)
     version: str = Field(default="1", pattern=VERSION_PATTERN)
     task: Literal["detect", "classify", "features"]
-    seed: int = 1
+    seed: int = Field(default=1, ge=0)
     labels: tuple[str, ...] = Field(default=(), description="Empty: as the first source names them.")
     input: InputContract
     data: Data
