@@ -48,7 +48,7 @@ def rows(item: ProbeSet, start: Float32, ours: Float32) -> Iterator[Row]:
     if item.name == "visitors":
         every = np.ones(len(item.truth), bool)
         yield _row(
-            "visitors, five folds by near-duplicate group",
+            item.said.replace("train part to val part", "five folds by near-duplicate group"),
             item,
             every,
             *(_folded(item, features) for features in (start, ours)),
@@ -142,17 +142,27 @@ def main() -> None:
     parser.add_argument(
         "--run", type=Path, help="the run of the bundle: write its card, metrics into model.json"
     )
+    parser.add_argument("--seen", type=Path, help="what tools/alike.py prints: visitors alone, without them")
     words = parser.parse_args()
     plan = load_recipe(words.recipe)
-    sets = [
-        visitors(words.root),
-        animals(words.root, words.each),
-        cifar10(words.root, words.cifar, words.cifar),
-    ]
+    if words.seen:
+        sets = [visitors(words.root, seen_of(words.seen))]
+    else:
+        sets = [
+            visitors(words.root),
+            animals(words.root, words.each),
+            cifar10(words.root, words.cifar, words.cifar),
+        ]
     found = probe(words.bundle, plan, sets, words.cache, words.threads)
     print(table(found))
     if words.run:
         complete(words.bundle, plan, words.run, found)
+
+
+def seen_of(printed: Path) -> frozenset[str]:
+    """The judged pictures that ``tools/alike.py`` names: its second column."""
+    rows = [line.split() for line in printed.read_text("utf-8").splitlines()]
+    return frozenset(row[1] for row in rows if len(row) == 3)
 
 
 def complete(folder: Path, plan: Recipe, run: Path, found: list[Row]) -> None:

@@ -1,8 +1,8 @@
-"""The sets on which features are probed. None of their pictures was trained on."""
+"""The sets on which features are probed; `tools/alike.py` finds what of visitors was trained on, too."""
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,14 +33,17 @@ class ProbeSet:
     classes: tuple[str, ...]
 
 
-def visitors(root: Path) -> ProbeSet:
-    """Nobody, a person, a rider at the door: local experiments only, nothing of it is shown or shipped."""
+def visitors(root: Path, seen: Collection[str] = ()) -> ProbeSet:
+    """Nobody, a person, a rider at the door: local experiments only, nothing of it is shown or shipped.
+
+    ``seen`` names pictures, by their path in the set, that are left out of both parts.
+    """
     folder = root / "data" / "visitors"
     with (folder / "files.csv").open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+        rows = [row for row in csv.DictReader(file) if row["file"] not in seen]
     return ProbeSet(
         "visitors",
-        "visitors, train part to val part",
+        f"visitors{f' but {len(seen)} seen' if seen else ''}, train part to val part",
         lambda: (Crop(folder / row["file"]).read() for row in rows),
         np.array([VISITORS.index(row["label"]) for row in rows], np.int64),
         np.array([row["split"] == "train" for row in rows]),
