@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from bench.probe_sets import ProbeSet, animals, cifar10, visitors
+from bench.probe_sets import ProbeSet, animals, cifar10, seen_of, visitors
 
 from sightline.evaluation.verdicts import wilson
 from sightline.registry import MANIFEST_FILE, read_bundle
@@ -157,12 +157,6 @@ def main() -> None:
     print(table(found))
     if words.run:
         complete(words.bundle, plan, words.run, found)
-
-
-def seen_of(printed: Path) -> frozenset[str]:
-    """The judged pictures that ``tools/alike.py`` names: its second column."""
-    rows = [line.split() for line in printed.read_text("utf-8").splitlines()]
-    return frozenset(row[1] for row in rows if len(row) == 3)
 
 
 def complete(folder: Path, plan: Recipe, run: Path, found: list[Row]) -> None:

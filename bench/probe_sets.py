@@ -33,6 +33,12 @@ class ProbeSet:
     classes: tuple[str, ...]
 
 
+def seen_of(printed: Path) -> frozenset[str]:
+    """The judged pictures that ``tools/alike.py`` names: its second column."""
+    rows = [line.split() for line in printed.read_text("utf-8").splitlines()]
+    return frozenset(row[1] for row in rows if len(row) == 3)
+
+
 def visitors(root: Path, seen: Collection[str] = ()) -> ProbeSet:
     """Nobody, a person, a rider at the door: local experiments only, nothing of it is shown or shipped.
 

@@ -11,7 +11,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-from bench.probe_sets import VISITORS, ProbeSet, visitors
+from bench.probe_sets import VISITORS, ProbeSet, seen_of, visitors
 from bench.visitor_views import Found, Seen, detect, look
 
 from sightline.evaluation.verdicts import wilson
@@ -222,7 +222,11 @@ def views(words: argparse.Namespace, item: ProbeSet) -> Seen:
 
 def looked(words: argparse.Namespace, item: ProbeSet) -> list[Found]:
     """What the detector says of every picture."""
-    kept = words.cache / f"visitors-{words.detector.replace('@', '-')}.npz" if words.cache else None
+    kept = (
+        words.cache / f"visitors-{words.detector.replace('@', '-')}-{len(item.truth)}.npz"
+        if words.cache
+        else None
+    )
     if kept and kept.is_file():
         with np.load(kept, allow_pickle=False) as arrays:
             return [
@@ -248,8 +252,9 @@ def main() -> None:
     )
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--cache", type=Path, help="folder that keeps features between runs")
+    parser.add_argument("--seen", type=Path, help="what tools/alike.py prints: the study without these")
     words = parser.parse_args()
-    item = visitors(words.root)
+    item = visitors(words.root, seen_of(words.seen) if words.seen else ())
     print(report(views(words, item), item))
 
 
