@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from sightline.training.backbone import Backbone
-from sightline.types import Ask, Detections, Float32
+from sightline.types import Ask, Detections, Float32, Segments
 from sightline.vision import codec
 
 CARRIED = ("person", "bicycle", "motorcycle", "car", "backpack", "handbag", "suitcase")
@@ -89,8 +89,10 @@ def detect(root: Path, detector: str, pictures: Iterator[Image.Image]) -> list[F
 
         def answer(picture: Image.Image) -> tuple[Detections, tuple[str, ...]]:
             result = road.predict(codec.encode(np.asarray(picture), "image/png"), model=detector, ask=ask)
-            assert isinstance(result.prediction, Detections), f"{detector} is no detector"
-            return result.prediction, result.labels
+            said = result.prediction
+            found = said.detections if isinstance(said, Segments) else said
+            assert isinstance(found, Detections), f"{detector} is no detector"
+            return found, result.labels
 
         return [_found(picture, [answer(turned) for turned in turns(picture)]) for picture in pictures]
 

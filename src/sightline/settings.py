@@ -173,7 +173,8 @@ def load_settings(
     values.update(_from_environment(environment))
     for name, value in (overrides or {}).items():
         if value is not None:
-            values[name] = _coerce(name, value, f"--{name.replace('_', '-')}")
+            typed = f"--{name.replace('_', '-')}" if name in _KINDS else "--set"
+            values[name] = _coerce(name, value, typed)
     settings = Settings(**values)
     _check(settings)
     return settings

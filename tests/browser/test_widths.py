@@ -95,7 +95,14 @@ TOO_WIDE = """(width) => document.documentElement.scrollWidth <= width ? [] :
 """What reaches beyond the page, where anything does."""
 
 
-@pytest.mark.parametrize("width", [390, 320])
+TOO_LONG = """() => [...document.querySelectorAll('main .button')]
+  .filter((one) => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).textOverflow != "ellipsis")
+  .map((one) => one.textContent)
+"""
+"""Buttons whose words run out of them."""
+
+
+@pytest.mark.parametrize("width", [390, 360, 320])
 @pytest.mark.parametrize("path", PLACES)
 def test_no_place_scrolls_sideways(full: Full, chromium: Browser, path: str, width: int) -> None:
     context = chromium.new_context(
@@ -107,6 +114,7 @@ def test_no_place_scrolls_sideways(full: Full, chromium: Browser, path: str, wid
     expect(page.locator(PLACES[path]).first).to_be_visible()
     page.evaluate("document.fonts.ready")
     assert page.evaluate(TOO_WIDE, width) == []
+    assert page.evaluate(TOO_LONG) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert watch.complaints == []
     context.close()

@@ -37,7 +37,7 @@ def test_config_for_people(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--set", "nonsense=1"], "no setting of Sightline"),
+        (["--set", "nonsense=1"], "--set sets 'nonsense', which is no setting of Sightline"),
         (["--set", "threads"], "--set wants NAME=VALUE"),
         (["--set", "threads=many"], "threads wants int"),
         (["--set", "port=99999"], "port must be 0 to 65535"),

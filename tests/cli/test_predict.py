@@ -197,6 +197,7 @@ def test_a_folder_that_cannot_be_made(run: Run, yolox_data: Path, samples: Path)
         (["--model", "nix"], 3, "There is no model 'nix'"),
         (["--labels", "persn"], 2, "Did you mean person"),
         (["--labels", "qqqq"], 2, "models show everyday"),
+        (["--model", "features", "--labels", "tabby"], 2, "Did you mean tabby%2C tabby cat?"),
         (["--json", "--format", "csv"], 2, "contradict"),
         (["--min-score", "2"], 2, "--min-score"),
         (["--set", "waiting_max=0"], 2, "waiting_max must be above zero"),

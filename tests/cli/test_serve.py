@@ -46,3 +46,9 @@ def test_an_address_that_cannot_be_bound(run: Run) -> None:
     done = run("serve", "--host", "203.0.113.1", "--port", "0")
     assert done.exit_code == 2
     assert "cannot listen" in done.stderr
+
+
+def test_a_default_model_that_is_not_there_is_said(run: Run) -> None:
+    done = run("serve", "--host", "203.0.113.1", "--port", "0", "--model", "nix")
+    assert "There is no model 'nix'" in done.stderr
+    assert "only requests that name another model" in done.stderr

@@ -151,9 +151,10 @@ def check_labels(ask: Ask, bundle: Bundle) -> None:
     """
     for label in sorted(ask.labels or ()):
         if label not in bundle.labels:
-            near = get_close_matches(label, bundle.labels, n=3, cutoff=0.5)
+            near = [known for known in bundle.labels if label in known.split(", ")]
+            near = near or get_close_matches(label, bundle.labels, n=3, cutoff=0.5)
             advice = (
-                f"Did you mean {', '.join(near)}?"
+                f"Did you mean {', '.join(known.replace(',', '%2C') for known in near)}?"
                 if near
                 else f"`sightline models show {bundle.name}` lists them."
             )

@@ -123,9 +123,10 @@ def _variant(item: "Variant") -> str:
 
 
 def _labels(bundle: "Bundle") -> str:
-    shown = ", ".join(clean(label) for label in bundle.labels[:_LABELS_SHOWN])
+    between = "; " if any("," in label for label in bundle.labels) else ", "
+    shown = between.join(clean(label) for label in bundle.labels[:_LABELS_SHOWN])
     more = len(bundle.labels) - _LABELS_SHOWN
-    return f"{shown}, and {more} more (--labels lists them all)" if more > 0 else shown
+    return f"{shown}{between}and {more} more (--labels lists them all)" if more > 0 else shown
 
 
 def _lines(text: str) -> str:
