@@ -1,5 +1,6 @@
 """A real server: the whole application in its own process, on a free port, with small models."""
 
+import asyncio
 import json
 import os
 import re
@@ -8,10 +9,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -19,6 +21,15 @@ from tests.web import tiny
 from tests.web.gate import Gate
 
 from sightline.settings import load_settings
+
+T = TypeVar("T")
+
+
+def awaited(work: Coroutine[Any, Any, T]) -> T:
+    """What comes of it, on a thread of its own: a browser of this process keeps a loop in the main one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
+
 
 _START = (
     "import json,sys; from sightline.settings import load_settings; from sightline.web.serve import serve; "

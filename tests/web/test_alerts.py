@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.rules.test_desk import SEEN
-from tests.web.conftest import Server
+from tests.web.conftest import Server, awaited
 
 from sightline.errors import Unreachable
 from sightline.rules import RuleDesk
@@ -237,7 +237,7 @@ def test_many_listeners_ask_the_database_once(desk: CountingDesk, monkeypatch: p
             assert await feed.more() == ("", False)
         return texts
 
-    texts = asyncio.run(listen())
+    texts = awaited(listen())
     assert all(text.count("event: alert") == 1 for text in texts)
     assert desk.asked == 1
     assert desk.deliveries()[0].state == "delivered"
@@ -259,7 +259,7 @@ def test_what_could_not_be_written_down_is_written_later(
         desk.away = False
         assert await feed.more() == ("", False)
 
-    asyncio.run(listen())
+    awaited(listen())
     assert desk.deliveries()[0].answer == "handed to an open page"
 
 
@@ -286,7 +286,7 @@ def test_a_stream_whose_database_goes_away_ends_and_leaves_its_place(desk: Count
         desk.test(desk.add(NOTIFY).id)
         await EventStream(services, feed, first)({"type": "http"}, receive, send)
 
-    asyncio.run(listen())
+    awaited(listen())
     assert sent[-1] == {"type": "http.response.body", "body": b"", "more_body": False}
     assert b"event: alert" in sent[-2]["body"]
     assert services.streams["alerts"] == 0

@@ -1,11 +1,11 @@
 """Bodies, names and forms as pure functions: examples by hand and whatever hypothesis finds."""
 
-import asyncio
 import base64
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.web.conftest import awaited
 
 from sightline.errors import BadOption, SightlineError
 from sightline.formats.selection import select
@@ -211,7 +211,7 @@ def test_what_an_address_takes_at_most_counts_as_it_comes() -> None:
 
     ticket = Ticket(services)
     with pytest.raises(BodyTooLarge, match="may have 10 bytes"):
-        asyncio.run(read_body({"headers": []}, receive, settings, ticket, most=10))
+        awaited(read_body({"headers": []}, receive, settings, ticket, most=10))
     assert len(list(coming)) == 1, "nothing is read that is not kept"
     ticket.release()
     assert services.held == 0

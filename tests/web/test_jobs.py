@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from tests.web import tiny
-from tests.web.conftest import Server, end, start
+from tests.web.conftest import Server, awaited, end, start
 
 from sightline.settings import Settings, load_settings
 from sightline.web.download import Download
@@ -157,10 +157,10 @@ def test_nothing_is_made_for_a_head() -> None:
         services = Services(settings, Keyring(""), HostList(settings))
         await Download(services, "a.zip", "application/zip", chunks())(scope, receive, send)
 
-    asyncio.run(answer({"type": "http", HEAD: True}))
+    awaited(answer({"type": "http", HEAD: True}))
     assert [message.get("body", b"") for message in sent] == [b"", b""]
     assert not made
-    asyncio.run(answer({"type": "http"}))
+    awaited(answer({"type": "http"}))
     assert b"".join(message.get("body", b"") for message in sent) == b"x"
 
 

@@ -87,11 +87,11 @@ def metrics_of(reports: Sequence[Report]) -> dict[str, Any]:
         {"data": report.dataset, "pictures": report.pictures}
         | ({"size": report.size} if report.size else {})
         | {
-            name.lower(): {"value": round(figure.value, 4)}
+            name.lower(): {"value": round(figure.value, 6)}
             | (
                 {}
                 if figure.low is None
-                else {"interval": [round(figure.low, 4), round(figure.high or 0.0, 4)]}
+                else {"interval": [round(figure.low, 6), round(figure.high or 0.0, 6)]}
             )
             for name, figure in report.figures.items()
         }

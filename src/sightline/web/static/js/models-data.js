@@ -37,6 +37,9 @@ export function sizeWords(model, size) {
 
 export const titleOf = (model) => model.title || model.name;
 
+/** Those that can judge as a second stage: one's own come before those that ship. */
+export const classifiersOf = (models) => models.filter((model) => model.task === "classify").sort((one, other) => one.bundled - other.bundled);
+
 /** "80 labels · Apache-2.0 · 3.7 MB · 46 % mAP": what decides a choice, in one line. */
 export function factsOf(model) {
   const accuracy = accuracyOf(model);

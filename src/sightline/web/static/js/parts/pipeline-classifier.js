@@ -2,7 +2,7 @@
 
 import { getModel } from "../api.js";
 import { h, icon } from "../dom.js";
-import { titleOf } from "../models-data.js";
+import { classifiersOf, titleOf } from "../models-data.js";
 import { t } from "../strings.js";
 import "../words/pipelines.js";
 import { choiceField, percentField, slug } from "./pipeline-fields.js";
@@ -11,7 +11,7 @@ const ROWS_AT_ONCE = 12;
 
 /** @returns {{element: HTMLElement, get: () => object, set: (second: object, crop: object) => Promise<void>}} */
 export function classifierForm(models, onchange) {
-  const known = models.filter((model) => model.task === "classify");
+  const known = classifiersOf(models);
   const model = choiceField("second.model", t("compose.second.model"), [["", t("compose.choose")], ...known.map((one) => [one.name, titleOf(one)])]);
   const of = choiceField("crop.of", t("compose.crop"), [["box", t("compose.crop.box")], ["frame", t("compose.crop.frame")]]);
   const margin = percentField("crop.margin", t("compose.crop.margin"), { max: 200 });

@@ -2,7 +2,7 @@
 
 import { deletePipeline, getPipeline, listModels, listPipelines, pipelinePath, replaceSecond } from "../api.js";
 import { announce, h, icon } from "../dom.js";
-import { chooseModel, titleOf } from "../models-data.js";
+import { chooseModel, classifiersOf, titleOf } from "../models-data.js";
 import { labelsOf } from "../parts/pipeline-classifier.js";
 import { choiceField, percentField } from "../parts/pipeline-fields.js";
 import { meaningsForm } from "../parts/pipeline-meanings.js";
@@ -93,7 +93,7 @@ function card(one, models, act, signal) {
 
 /** A classifier that is here in the place of what judges now. */
 function secondStage(one, models, act, signal) {
-  const known = models.filter((model) => model.task === "classify");
+  const known = classifiersOf(models);
   const details = h("details", { class: "pipeline-more" }, h("summary", {}, t("pipelines.replace")));
   const build = async () => {
     if (details.childElementCount > 1) return;
