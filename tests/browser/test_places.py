@@ -68,6 +68,7 @@ def test_models_say_what_decides(page: Page) -> None:
     card = page.get_by_role("article", name="yolox-nano")
     expect(card).to_contain_text("80 labels")
     expect(card).to_contain_text("3.7 MB")
+    expect(page.get_by_role("article").first).to_contain_text("yolox-nano")  # the default leads
     expect(card.get_by_role("button", name="In use")).to_be_visible()
     expect(page.get_by_role("button", name="Look with this")).to_have_count(
         page.get_by_role("article").count() - 1

@@ -12,7 +12,8 @@ export function open(root, { signal }) {
   root.append(h("header", { class: "place-head" }, h("h1", { tabindex: "-1" }, t("models.title")), h("p", { class: "soft" }, withCode(t("models.text"))), h("p", {}, h("a", { href: "/pipelines" }, t("models.pipelines")))), room);
   const load = () =>
     listModels(true).then(
-      async (models) => {
+      async (found) => {
+        const models = [...found].sort((one, other) => other.default - one.default); // what answers when nothing is chosen comes first
         // Cards come whole: facts that arrive later would move what stands below them.
         const details = await Promise.allSettled(models.map((model) => getModel(model.name, signal)));
         if (signal.aborted) return;
