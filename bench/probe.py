@@ -42,17 +42,12 @@ class Row:
 
 
 def rows(item: ProbeSet, start: Float32, ours: Float32) -> Iterator[Row]:
-    """From the train part to the rest; for visitors also five folds of all, by group."""
+    """From the train part to the rest; where the set says so also five folds of all, by group."""
     test = ~item.train
     yield _row(item.said, item, test, *(_learned(item, features) for features in (start, ours)))
-    if item.name == "visitors":
+    if item.folded:
         every = np.ones(len(item.truth), bool)
-        yield _row(
-            item.said.replace("train part to val part", "five folds by near-duplicate group"),
-            item,
-            every,
-            *(_folded(item, features) for features in (start, ours)),
-        )
+        yield _row(item.folded, item, every, *(_folded(item, features) for features in (start, ours)))
 
 
 def _learned(item: ProbeSet, features: Float32) -> np.ndarray:

@@ -31,6 +31,8 @@ class ProbeSet:
     """(n,) bool: the part that is learned from."""
     group: Int64
     classes: tuple[str, ...]
+    folded: str = ""
+    """What five folds of all of it, by group, are called; empty: they are not asked for."""
 
 
 def seen_of(printed: Path) -> frozenset[str]:
@@ -47,14 +49,16 @@ def visitors(root: Path, seen: Collection[str] = ()) -> ProbeSet:
     folder = root / "data" / "visitors"
     with (folder / "files.csv").open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row["file"] not in seen]
+    said = f"visitors but {len(seen)} seen" if seen else "visitors"
     return ProbeSet(
         "visitors",
-        f"visitors{f' but {len(seen)} seen' if seen else ''}, train part to val part",
+        f"{said}, train part to val part",
         lambda: (Crop(folder / row["file"]).read() for row in rows),
         np.array([VISITORS.index(row["label"]) for row in rows], np.int64),
         np.array([row["split"] == "train" for row in rows]),
         np.array([int(row["near_duplicate_group"]) for row in rows], np.int64),
         VISITORS,
+        f"{said}, five folds by near-duplicate group",
     )
 
 

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sightline.formats import content, text
 from sightline.types import Classification, Detections, Result
@@ -81,3 +83,8 @@ def test_articles() -> None:
 )
 def test_file_names_have_no_folders(detected: Result, source: str, name: str) -> None:
     assert content.file_name(replace(detected, source=source)) == name
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc", "Z"]), min_size=1), max_size=5))
+def test_labels_are_read_as_they_are_written(labels: list[str]) -> None:
+    assert text.labels_of(",".join(text.as_typed(label) for label in labels)) == labels

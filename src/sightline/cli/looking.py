@@ -5,7 +5,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 
 import click
@@ -18,7 +17,9 @@ from sightline.cli.sources import Picture, expand, is_many
 from sightline.cli.terminal import clean
 from sightline.errors import BadOption, DeadlineExceeded, InputError, SightlineError
 from sightline.formats import yolo
+from sightline.formats.text import as_typed
 from sightline.registry import Bundle
+from sightline.registry.labels import near
 from sightline.serving.parallel import in_order
 from sightline.serving.road import Road
 from sightline.settings import Settings
@@ -151,11 +152,10 @@ def check_labels(ask: Ask, bundle: Bundle) -> None:
     """
     for label in sorted(ask.labels or ()):
         if label not in bundle.labels:
-            near = [known for known in bundle.labels if label in known.split(", ")]
-            near = near or get_close_matches(label, bundle.labels, n=3, cutoff=0.5)
+            known = [as_typed(other) for other in near(label, bundle.labels)]
             advice = (
-                f"Did you mean {', '.join(known.replace(',', '%2C') for known in near)}?"
-                if near
+                f"Did you mean {', '.join(known)}?"
+                if known
                 else f"`sightline models show {bundle.name}` lists them."
             )
             raise BadOption(f"The model {bundle.name} has no label {label!r}.", next_step=advice)

@@ -69,3 +69,8 @@ def plural(label: str) -> str:
 def labels_of(text: str) -> list[str]:
     """Labels separated by commas; a comma within one is written ``%2C``, a percent sign ``%25``."""
     return [unquote(label.strip()) for label in text.split(",") if label.strip()]
+
+
+def as_typed(label: str) -> str:
+    """A label as `labels_of` wants it."""
+    return label.replace("%", "%25").replace(",", "%2C")

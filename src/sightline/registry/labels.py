@@ -1,4 +1,7 @@
-"""Label lists that a file cannot carry and everybody writes the same way."""
+"""Label lists that a file cannot carry and everybody writes the same way, and labels that are near a word."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
 
 COCO = (
     "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat", "traffic light",
@@ -28,3 +31,9 @@ VOC = (
 """The 21 classes of PASCAL VOC segmentation, background first."""
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+
+
+def near(wanted: str, labels: Sequence[str]) -> list[str]:
+    """Labels of which ``wanted`` is one of several names (``tabby, tabby cat``), else three spelt like it."""
+    named = [label for label in labels if wanted in label.split(", ")]
+    return named or get_close_matches(wanted, labels, n=3, cutoff=0.5)

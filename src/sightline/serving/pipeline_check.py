@@ -7,7 +7,6 @@ pipeline, so no pipeline can lead back to itself.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -17,6 +16,7 @@ from sightline.manifest import NAME_PATTERN, Manifest
 from sightline.manifest.pipeline import FirstStage, Pipeline
 from sightline.registry import Bundle, Registry
 from sightline.registry.bundle import pipeline_manifest
+from sightline.registry.labels import near
 
 HOW: Final = "docs/how-to/pipelines.md shows a whole one."
 _PLACE: Final = re.compile(r"(first|crop|second|verdicts)(\.[a-z_]+)*(?=[ :\[])")
@@ -195,8 +195,10 @@ def _stage(pipeline: str, stage: str, name: str, registry: Registry) -> Bundle |
 def _labels(field: str, wanted: tuple[str, ...], bundle: Bundle) -> Iterator[Fault]:
     for label in wanted:
         if label not in bundle.labels:
-            near = get_close_matches(label, bundle.labels, n=3, cutoff=0.5)
+            known = near(label, bundle.labels)
             advice = (
-                f"Did you mean {', '.join(near)}?" if near else f"See `sightline models show {bundle.name}`."
+                f"Did you mean {', '.join(known)}?"
+                if known
+                else f"See `sightline models show {bundle.name}`."
             )
             yield Fault(field, f"{field}: {bundle.reference} has no label {label!r}.", advice)
