@@ -208,7 +208,8 @@ def views(words: argparse.Namespace, item: ProbeSet) -> Seen:
     """Features and evidence, each kept in ``--cache`` if there is one."""
     found = looked(words, item)
     backbone = Backbone(words.bundle, words.threads)
-    name = f"visitors-{backbone.manifest.sha256[:12]}-{words.detector.replace('@', '-')}.npz"
+    detector = words.detector.replace("@", "-")
+    name = f"visitors-{backbone.manifest.sha256[:12]}-{detector}-{len(item.truth)}.npz"
     kept = words.cache / name if words.cache else None
     if kept and kept.is_file():
         with np.load(kept, allow_pickle=False) as arrays:

@@ -1,7 +1,5 @@
 """Classification from nothing: packs, what is held out, learning, going on, and the bundle."""
 
-import json
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -9,119 +7,26 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.training.stripes import COUNT, HELD, LABELS, SIDE, plan_of, stripes, weights
 from torch import nn
 from torch.nn import functional
 
 from sightline.errors import BadOption, ConfigError, SightlineError
 from sightline.evaluation import Rules
-from sightline.registry import read_bundle
+from sightline.registry import MODEL_FILE, read_bundle
+from sightline.runtime.features import Features
 from sightline.training.classify import ClassifyLesson, normalised
-from sightline.training.halving import rounded
+from sightline.training.export import export
+from sightline.training.members import train_all
 from sightline.training.models.plain_classifier import Served, folded
+from sightline.training.packing import rounded
 from sightline.training.packs import labels_of, read_pack
 from sightline.training.recipe import load_recipe
 from sightline.training.recipe_classify import ClassifyRecipe, Pack
 from sightline.training.release import release
 from sightline.training.run import freeze, train
-from sightline.types import UInt8
 
 pytestmark = pytest.mark.train
-
-COUNT, HELD, SIDE = 60, 8, 16
-LABELS = ("bars", "rows", "dots")
-RECIPE = """
-name = "tiny"
-task = "classify"
-seed = 3
-[input]
-tensor = "pixels"
-width = 16
-height = 16
-resize = "crop"
-mean = [127.5, 127.5, 127.5]
-std = [64.0, 64.0, 64.0]
-[data]
-root = "ROOT"
-[[data.train]]
-pictures = "train.npz"
-except_index = "held.npz"
-[[data.watch]]
-pictures = "held.npz"
-[network]
-kind = "plain_classifier"
-plan = ["16p", "16"]
-mirror = true
-moved = 1
-[optimiser]
-kind = "muon"
-epochs = 20
-batch = 8
-rate = 0.1
-plain_rate = 0.02
-matrix_rate = 0.2
-average = 0.9
-threads = 1
-[loss]
-smoothing = 0.1
-[bundle]
-title = "Tiny"
-notes = ["Three kinds of stripes."]
-"""
-
-
-def stripes(kind: int, draw: np.random.Generator) -> UInt8:
-    """Bars, rows or dots of one pixel in four, anywhere, with noise."""
-    canvas = draw.integers(0, 60, (SIDE, SIDE, 3))
-    x, y = draw.integers(0, 4, 2)
-    if kind != 1:
-        canvas[:, x::4] += 90
-    if kind != 0:
-        canvas[y::4] += 90
-    return np.asarray(canvas, np.uint8)
-
-
-def packed(pictures: list[UInt8], labels: list[int]) -> dict[str, Any]:
-    """The pack of JPEG files that share their first bytes."""
-    files = []
-    for pixels in pictures:
-        file = BytesIO()
-        Image.fromarray(pixels).save(file, "JPEG", quality=90)
-        files.append(file.getvalue())
-    header = files[0][:100]
-    assert all(data[:100] == header for data in files)
-    rest = [data[100:] for data in files]
-    return {
-        "header": np.frombuffer(header, np.uint8),
-        "data": np.frombuffer(b"".join(rest), np.uint8),
-        "offsets": np.cumsum([0, *map(len, rest)]).astype(np.uint32),
-        "labels": np.array(labels, np.uint8),
-    }
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with ``train.npz``, ``held.npz`` (some of it, without loss), ``test.npz``, ``tiny.toml``."""
-    folder = tmp_path_factory.mktemp("packs")
-    draw = np.random.default_rng(0)
-    labels = [i % 3 for i in range(COUNT)]
-    pictures = [stripes(label, draw) for label in labels]
-    held = draw.permutation(COUNT)[:HELD]
-    np.savez(folder / "train.npz", **packed(pictures, labels))
-    np.savez(
-        folder / "test.npz", **packed([stripes(i % 3, draw) for i in range(24)], [i % 3 for i in range(24)])
-    )
-    np.savez(
-        folder / "held.npz", x=np.stack([pictures[i] for i in held]), y=np.array(labels)[held], index=held
-    )
-    (folder / "classes.json").write_text(json.dumps(LABELS))
-    (folder / "tiny.toml").write_text(RECIPE.replace("ROOT", str(folder)))
-    return folder
-
-
-def plan_of(place: Path, **overrides: Any) -> ClassifyRecipe:
-    plan = load_recipe(place / "tiny.toml", {key.replace("__", "."): v for key, v in overrides.items()})
-    assert isinstance(plan, ClassifyRecipe)
-    return plan
 
 
 def test_a_pack_is_decoded_as_it_is_served(place: Path) -> None:
@@ -327,10 +232,6 @@ def test_the_loop_leaves_the_first_layer_as_it_is(place: Path) -> None:
     assert not stem.weight.requires_grad
 
 
-def weights(out: Path) -> dict[str, torch.Tensor]:
-    return dict(torch.load(out / "weights.pt", weights_only=True)["model"])
-
-
 def test_an_interrupted_run_goes_on_as_it_would_have_gone(place: Path, tmp_path: Path) -> None:
     recipe = place / "tiny.toml"
     list(train(recipe, tmp_path / "whole", overrides={"optimiser.epochs": 2}))
@@ -338,6 +239,23 @@ def test_an_interrupted_run_goes_on_as_it_would_have_gone(place: Path, tmp_path:
     assert len(list(train(recipe, tmp_path / "parts", overrides={"optimiser.epochs": 2}))) == 1
     one, other = weights(tmp_path / "whole"), weights(tmp_path / "parts")
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize("able", [True, False])
+def test_bfloat16_is_used_where_the_processor_has_it(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, able: bool
+) -> None:
+    processor = Features("", frozenset({"avx512_bf16"} if able else ()))
+    monkeypatch.setattr("sightline.training.run.this_machine", lambda: processor)
+    short = {"optimiser.epochs": 3}
+    first, *_, last = train(
+        place / "tiny.toml", tmp_path / "half", overrides={**short, "optimiser.precision": "bfloat16"}
+    )
+    assert last.loss["label"] < first.loss["label"]
+    list(train(place / "tiny.toml", tmp_path / "whole", overrides=short))
+    one, other = weights(tmp_path / "half"), weights(tmp_path / "whole")
+    assert all(value.dtype == other[name].dtype for name, value in one.items())
+    assert torch.equal(one["head.weight"], other["head.weight"]) is not able
 
 
 def test_a_run_becomes_a_bundle_that_is_judged_as_served(place: Path, tmp_path: Path) -> None:
@@ -380,6 +298,10 @@ def test_a_short_version_of_cifar10(shared: Path, tmp_path: Path) -> None:
         "optimiser.cycles": [],
         "optimiser.batch": 32,
     }
-    (epoch,) = train(Path("cifar10"), tmp_path, overrides=short)
-    assert 2.0 < epoch.loss["label"] < 3.0
-    assert set(epoch.metrics) == {"top1"}
+    epochs = list(train_all(Path("cifar10"), tmp_path, overrides=short))
+    assert len(epochs) == load_recipe(Path("cifar10")).bundle.members
+    for epoch in epochs:
+        assert 2.0 < epoch.loss["label"] < 3.0
+        assert set(epoch.metrics) == {"top1"}
+    export(Path("cifar10"), tmp_path, tmp_path / "bundle", overrides=short)
+    assert (tmp_path / "bundle" / MODEL_FILE).stat().st_size < 5e6

@@ -36,6 +36,26 @@ def test_it_is_the_convolution(inner: int, outer: int, size: tuple[int, int], co
         assert (one - other).abs().max() < 1e-4 * other.abs().max()
 
 
+@pytest.mark.parametrize("inner", [16, 64, 128])
+def test_in_bfloat16_it_is_the_convolution_but_for_rounding(inner: int) -> None:
+    """Sums of rounded tiles: about 3 % of the length of each tensor, where the plain one has 0.3 %."""
+    torch.manual_seed(0)
+    quick, plain = QuickConv(inner, 32), nn.Conv2d(inner, 32, 3, padding=1, bias=False)
+    plain.load_state_dict(quick.state_dict())
+    x = torch.randn(8, inner, 8, 8).contiguous(memory_format=torch.channels_last)
+    seen = [x.clone().requires_grad_(), x.clone().requires_grad_()]
+    grad = torch.randn(8, 32, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = quick(seen[0])
+    assert found.dtype == torch.bfloat16
+    found.backward(grad.bfloat16())
+    wanted = plain(seen[1])
+    wanted.backward(grad)
+    assert quick.weight.grad.dtype == torch.float32
+    for one, other in ((found, wanted), (seen[0].grad, seen[1].grad), (quick.weight.grad, plain.weight.grad)):
+        assert (one.float() - other).norm() < 0.05 * other.norm()
+
+
 def test_it_is_only_quick_in_training() -> None:
     torch.manual_seed(0)
     quick = QuickConv(128, 8)

@@ -57,13 +57,13 @@ def command(
         ctx.exit(_submit(recipe, changes, sets, settings, work, add=add, kept=out is None and not fresh))
     need_torch("train")
     from sightline.training.export import export  # noqa: PLC0415 - torch loads only here
+    from sightline.training.members import train_all  # noqa: PLC0415
     from sightline.training.recipe import load_recipe  # noqa: PLC0415
-    from sightline.training.run import train  # noqa: PLC0415
 
     overrides = dict(_change(word) for word in changes)
     plan = load_recipe(recipe, overrides)
     run = out or Path("runs") / plan.name
-    for epoch in train(recipe, run, resume=not fresh, overrides=overrides):
+    for epoch in train_all(recipe, run, resume=not fresh, overrides=overrides):
         click.echo(for_people(epoch))
     folder = run / "bundle"
     if sets:

@@ -13,7 +13,9 @@ import torch
 
 from sightline.evaluation import Report
 from sightline.manifest import Manifest
+from sightline.runtime.features import this_machine
 from sightline.training.recipe import Recipe
+from sightline.training.run import LOG
 from sightline.training.subjects import subject_of
 
 _SHOWN = (
@@ -102,18 +104,13 @@ def metrics_of(reports: Sequence[Report]) -> dict[str, Any]:
 
 def read_log(out: Path) -> list[dict[str, Any]]:
     """The records of a run."""
-    path = out / "log.jsonl"
+    path = out / LOG
     return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
 
 
 def machine() -> str:
     """Processor and versions, in a few words, without names of this machine."""
-    processor = platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        lines = info.read_text("utf-8").splitlines()
-        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        processor = names[0] if names else processor
+    processor = this_machine().describe()
     cores = len(os.sched_getaffinity(0))
     return f"{processor}, {cores} cores, Python {platform.python_version()}, torch {torch.__version__}"
 
@@ -167,6 +164,11 @@ def _training(plan: Recipe, manifest: Manifest, log: Sequence[Mapping[str, Any]]
         f"Weights averaged over time ({options.average:g}).",
         f"Loss: {subject_of(plan).loss(plan)}.",
     ]
+    if plan.bundle.members > 1:
+        seeds = f"{plan.seed} to {plan.seed + plan.bundle.members - 1}"
+        lines.append(f"{plan.bundle.members} networks of seeds {seeds} answer together: their mean counts.")
+    if plan.bundle.bits < 16:
+        lines.append(f"Kernels are kept in {plan.bundle.bits} bits, with a scale for each channel.")
     if plan.bundle.blend < 1:
         lines.append(
             f"The bundle is {plan.bundle.blend:.0%} of the way from the start, weight by weight; "

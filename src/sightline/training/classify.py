@@ -15,7 +15,7 @@ from sightline.types import Int64
 
 _WHITENED = 5000
 """Pictures whose patches set the first layer."""
-_JUDGED = 500
+_JUDGED = 100
 """Pictures that are judged at once."""
 _FLIP_DRAW, _ORDER_DRAW, _MOVE_DRAW = 0, 1, 2
 """What a generator is for; part of its seed."""
@@ -55,7 +55,7 @@ class ClassifyLesson:
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Cross entropy; a share of the truth goes to all classes alike."""
-        logits = self.model(batch.pixels)
+        logits = self.model(batch.pixels).float()
         smoothing = self.recipe.loss.smoothing
         return {"label": functional.cross_entropy(logits, batch.label, label_smoothing=smoothing)}
 

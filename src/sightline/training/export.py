@@ -14,9 +14,11 @@ from sightline.registry import CARD_FILE, MANIFEST_FILE, MODEL_FILE
 from sightline.training.averaging import blend
 from sightline.training.card import command_of, read_log, write_card
 from sightline.training.graph import Parity, export_graph, prove
-from sightline.training.halving import halve
+from sightline.training.members import runs_of
+from sightline.training.models.together import Together
+from sightline.training.packing import pack
 from sightline.training.recipe import Recipe, load_recipe
-from sightline.training.run import fingerprint, read_checkpoint
+from sightline.training.run import WEIGHTS, fingerprint, read_checkpoint
 from sightline.training.subjects import subject_of
 
 SIZE_STEP = 32
@@ -64,7 +66,7 @@ def write_graph(plan: Recipe, network: nn.Module, folder: Path) -> Parity:
     cases = [_as_seen(case, plan) for case in cases]
     names = (plan.input.tensor or "pixels", subject.outputs(plan))
     export_graph(served, cases[1], path, names=names, step=SIZE_STEP if plan.input.sizes else 0)
-    halve(path)
+    pack(path)
     return prove(served, path, cases)
 
 
@@ -76,8 +78,19 @@ def _as_seen(pixels: Tensor, plan: Recipe) -> Tensor:
 
 
 def finished(plan: Recipe, out: Path, labels: tuple[str, ...]) -> nn.Module:
-    """The network of a finished run, with its averaged weights, blended with the start as the recipe says."""
-    path = out / "weights.pt"
+    """The network of a finished run, or all its networks as one, with averaged weights.
+
+    Each is blended with the start as the recipe says.
+    """
+    networks = [
+        _finished(plan.model_copy(update={"seed": seed}), folder, labels)
+        for seed, folder in runs_of(plan, out)
+    ]
+    return as_served(Together(networks) if len(networks) > 1 else networks[0])
+
+
+def _finished(plan: Recipe, out: Path, labels: tuple[str, ...]) -> nn.Module:
+    path = out / WEIGHTS
     if not path.is_file():
         raise NotFound(f"{out} holds no finished run.", next_step="Train first: sightline train RECIPE.")
     state = read_checkpoint(path)
@@ -91,7 +104,7 @@ def finished(plan: Recipe, out: Path, labels: tuple[str, ...]) -> nn.Module:
     network.load_state_dict(state["model"])
     if plan.bundle.blend < 1:
         blend(network, subject.network(plan, labels), plan.bundle.blend)
-    return as_served(network)
+    return network
 
 
 def as_served(network: nn.Module) -> nn.Module:

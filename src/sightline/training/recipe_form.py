@@ -53,6 +53,10 @@ class Optimiser(Frozen):
     clip: float = Field(default=10.0, gt=0, description="Longest gradient.")
     average: float = Field(default=0.999, ge=0, lt=1, description="Share of the old average kept per step.")
     threads: int = Field(default=2, gt=0)
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32",
+        description="Of what is multiplied in training; bfloat16 only where the processor can do it itself.",
+    )
 
     @model_validator(mode="after")
     def _cycles_are_all_epochs(self) -> "Optimiser":
@@ -77,6 +81,15 @@ class Bundle(Frozen):
         le=1,
         description="Share of what was learned; the rest is the start, where it has the part.",
     )
+    members: int = Field(
+        default=1,
+        gt=0,
+        le=9,
+        description="So many networks answer together, of seeds from the recipe's on. Classifiers only.",
+    )
+    bits: Literal[8, 16] = Field(
+        default=16, description="Of each weight of a kernel in the file; 8: classifiers only."
+    )
     data: tuple[str, ...] = Field(default=(), description="One sentence per data set, with its licence.")
     notes: tuple[str, ...] = Field(
         default=(), description="One sentence per thing that the measurements do not say by themselves."
@@ -99,6 +112,12 @@ class Recipe(Frozen):
     augment: Frozen
     loss: Frozen
     bundle: Bundle
+
+    @model_validator(mode="after")
+    def _only_classes_are_averaged(self) -> "Recipe":
+        if self.task != "classify" and (self.bundle.members > 1 or self.bundle.bits != 16):
+            raise ValueError("bundle.members and bundle.bits are for classifiers.")
+        return self
 
     def path(self, relative: str) -> Path:
         """A path of the recipe, from the working directory."""

@@ -2,9 +2,9 @@
 
 from sightline.manifest import Head
 from sightline.training.classify import ClassifyLesson, build, served
-from sightline.training.halving import rounded
 from sightline.training.lesson import Subject
 from sightline.training.models.plain_classifier import folded
+from sightline.training.packing import rounded
 from sightline.training.packs import labels_of
 from sightline.training.recipe_classify import ClassifyRecipe
 
@@ -18,7 +18,7 @@ CLASSIFY: Subject[ClassifyRecipe] = Subject(
     labels=labels_of,
     network=build,
     start=lambda _: "",
-    served=lambda recipe, network: served(recipe, rounded(folded(network))),
+    served=lambda recipe, network: served(recipe, rounded(folded(network), recipe.bundle.bits)),
     outputs=lambda _: ("scores",),
     head=lambda _: Head(kind="softmax", options={"outputs": {"scores": "scores"}}),
     loss=_loss,

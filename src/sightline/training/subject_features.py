@@ -3,9 +3,9 @@
 from sightline.errors import BadOption
 from sightline.manifest import Head
 from sightline.training.distil import FeatureLesson, build
-from sightline.training.halving import rounded
 from sightline.training.lesson import Subject
 from sightline.training.models.mobilenet_v2 import CLASSES
+from sightline.training.packing import rounded
 from sightline.training.recipe_features import FeatureRecipe
 from sightline.training.teacher import OUTPUTS, Answers
 

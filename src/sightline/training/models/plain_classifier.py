@@ -113,14 +113,15 @@ class Served(nn.Module):
 
     def logits(self, pixels: Tensor) -> Tensor:
         """(n, 3, h, w) -> (n, classes), before the softmax."""
-        said = self._said(pixels)
+        views = [pixels]
         if self.moved:
             room = 2 * self.moved
             edged = functional.pad(pixels, (self.moved,) * 4, "reflect")
-            moved = self._said(edged[:, :, room:, room:]) + self._said(edged[:, :, :-room, :-room])
-            said = said / 2 + moved / 4
-        return said
-
-    def _said(self, pixels: Tensor) -> Tensor:
-        logits: Tensor = self.network(pixels)
-        return (logits + self.network(pixels.flip(3))) / 2 if self.mirror else logits
+            views += [edged[:, :, room:, room:], edged[:, :, :-room, :-room]]
+        if self.mirror:
+            views += [view.flip(3) for view in views]
+        said = self.network(torch.cat(views)).unflatten(0, (len(views), -1))
+        if self.moved:
+            said = said.unflatten(0, (-1, 3)) * pixels.new_tensor([2.0, 1.0, 1.0])[:, None, None] / 4
+            return said.sum(1).mean(0)
+        return said.mean(0)

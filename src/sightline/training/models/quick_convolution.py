@@ -32,7 +32,8 @@ _FROM_INPUT = torch.kron(_INPUT, _INPUT)
 _FROM_KERNEL = torch.kron(_KERNEL, _KERNEL)
 _TO_OUTPUT = torch.kron(_OUTPUT, _OUTPUT)
 _KERNEL_SIDE, _TILE, _SEEN = 3, 4, 6
-_CHANNELS = 128
+_LEAST = {torch.float32: 128, torch.bfloat16: 64}
+"""Channels from which on it pays."""
 _PIXELS = 8192
 """Output pixels that are worked on at once, so that the tiles of the transforms stay in the cache."""
 
@@ -44,9 +45,11 @@ class QuickConv(nn.Conv2d):
         super().__init__(inner, outer, _KERNEL_SIDE, padding=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, c, h, w) -> (n, k, h, w)."""
+        """(n, c, h, w) -> (n, k, h, w); where autocast is on, in its dtype."""
         height, width = x.shape[2:]
-        if not self.training or self.in_channels < _CHANNELS or height % _TILE or width % _TILE:
+        if torch.is_autocast_enabled("cpu"):
+            x = x.to(torch.get_autocast_dtype("cpu"))
+        if not self.training or self.in_channels < _LEAST[x.dtype] or height % _TILE or width % _TILE:
             return super().forward(x)
         parts = x.split(max(1, _PIXELS // (height * width)))
         return torch.cat([_Tiled.apply(part, self.weight) for part in parts])
@@ -63,11 +66,11 @@ class _Tiled(torch.autograd.Function):
         tiles = padded.as_strided(
             (_SEEN, _SEEN, n, down, across, c), (row, column, picture, _TILE * row, _TILE * column, 1)
         )
-        seen = (_FROM_INPUT @ tiles.reshape(_SEEN**2, -1)).view(_SEEN**2, -1, c)
-        kernel = (_FROM_KERNEL @ weight.permute(2, 3, 1, 0).reshape(_KERNEL_SIDE**2, -1)).view(-1, c, outer)
-        out = (_TO_OUTPUT @ torch.bmm(seen, kernel).view(_SEEN**2, -1)).view(
-            _TILE, _TILE, n, down, across, outer
-        )
+        seen = (_FROM_INPUT.to(x.dtype) @ tiles.reshape(_SEEN**2, -1)).view(_SEEN**2, -1, c)
+        kernel = _FROM_KERNEL @ weight.permute(2, 3, 1, 0).reshape(_KERNEL_SIDE**2, -1)
+        kernel = kernel.view(-1, c, outer).to(x.dtype)
+        out = _TO_OUTPUT.to(x.dtype) @ torch.bmm(seen, kernel).view(_SEEN**2, -1)
+        out = out.view(_TILE, _TILE, n, down, across, outer)
         ctx.save_for_backward(seen, kernel)
         ctx.sizes = (n, c, down, across, outer)
         return out.permute(2, 3, 0, 4, 1, 5).reshape(n, height, width, outer).permute(0, 3, 1, 2)
@@ -78,10 +81,10 @@ class _Tiled(torch.autograd.Function):
         n, c, down, across, outer = ctx.sizes
         tiles = grad.permute(0, 2, 3, 1).reshape(n, down, _TILE, across, _TILE, outer)
         columns = tiles.permute(2, 4, 0, 1, 3, 5).reshape(_TILE**2, -1)
-        told = (_TO_OUTPUT.t() @ columns).view(_SEEN**2, -1, outer)
-        weight = _FROM_KERNEL.t() @ torch.bmm(seen.transpose(1, 2), told).view(_SEEN**2, -1)
+        told = (_TO_OUTPUT.t().to(grad.dtype) @ columns).view(_SEEN**2, -1, outer)
+        weight = _FROM_KERNEL.t() @ torch.bmm(seen.transpose(1, 2), told).view(_SEEN**2, -1).float()
         weight = weight.view(_KERNEL_SIDE, _KERNEL_SIDE, c, outer).permute(3, 2, 0, 1)
-        inner = _FROM_INPUT.t() @ torch.bmm(told, kernel.transpose(1, 2)).view(_SEEN**2, -1)
+        inner = _FROM_INPUT.t().to(grad.dtype) @ torch.bmm(told, kernel.transpose(1, 2)).view(_SEEN**2, -1)
         return _overlay(inner.view(_SEEN, _SEEN, n, down, across, c)), weight
 
 
