@@ -19,10 +19,11 @@ from sightline.evaluation.verdicts import wilson
 from sightline.registry import MANIFEST_FILE, read_bundle
 from sightline.training import linear
 from sightline.training.backbone import Backbone
-from sightline.training.card import read_log, write_card
+from sightline.training.card import write_card
 from sightline.training.export import as_served, manifest_of, seal, write_graph
 from sightline.training.recipe import load_recipe
 from sightline.training.recipe_form import Recipe
+from sightline.training.run import read_log
 from sightline.training.subjects import subject_of
 from sightline.types import Float32
 

@@ -8,10 +8,9 @@ import pytest
 import torch
 
 from sightline.errors import ConfigError, ModelFailed
-from sightline.training.card import read_log
 from sightline.training.export import finished
 from sightline.training.recipe import load_recipe
-from sightline.training.run import Epoch, fingerprint, train, weight_groups
+from sightline.training.run import Epoch, fingerprint, read_log, train, weight_groups
 from sightline.training.subjects import subject_of
 
 pytestmark = pytest.mark.train
@@ -87,6 +86,17 @@ def test_a_fresh_run_has_a_log_of_its_own(recipe: Path, tmp_path: Path) -> None:
     fresh = list(train(recipe, tmp_path, resume=False))
     assert [one["number"] for one in read_log(tmp_path)] == [1, 2]
     assert [one["seconds"] for one in read_log(tmp_path)] == [epoch.seconds for epoch in fresh]
+
+
+def test_a_line_that_was_lost_comes_back(recipe: Path, tmp_path: Path) -> None:
+    """As where a run is killed between its checkpoint and its log."""
+    list(train(recipe, tmp_path))
+    log = tmp_path / "log.jsonl"
+    whole = log.read_bytes()
+    log.write_bytes(whole[: whole.index(b"\n") + 5])
+    assert list(train(recipe, tmp_path)) == []
+    assert log.read_bytes() == whole
+    assert all(" cores, Python 3." in one["machine"] for one in read_log(tmp_path))
 
 
 def test_words_and_places_do_not_make_another_recipe(recipe: Path) -> None:

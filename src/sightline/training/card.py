@@ -1,21 +1,16 @@
 """The card of a model: what it is, where it comes from, how good it is, what it cannot do."""
 
 import json
-import os
-import platform
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from sightline.evaluation import Report
 from sightline.manifest import Manifest
-from sightline.runtime.features import this_machine
+from sightline.training.machine import machine
 from sightline.training.recipe import Recipe
-from sightline.training.run import LOG
 from sightline.training.subjects import subject_of
 
 _SHOWN = (
@@ -102,19 +97,6 @@ def metrics_of(reports: Sequence[Report]) -> dict[str, Any]:
     return (tables[0] | ({"also": tables[1:]} if tables[1:] else {})) if tables else {}
 
 
-def read_log(out: Path) -> list[dict[str, Any]]:
-    """The records of a run."""
-    path = out / LOG
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
-
-
-def machine() -> str:
-    """Processor and versions, in a few words, without names of this machine."""
-    processor = this_machine().describe()
-    cores = len(os.sched_getaffinity(0))
-    return f"{processor}, {cores} cores, Python {platform.python_version()}, torch {torch.__version__}"
-
-
 def _what(plan: Recipe, manifest: Manifest) -> str:
     return _list(
         (
@@ -175,7 +157,8 @@ def _training(plan: Recipe, manifest: Manifest, log: Sequence[Mapping[str, Any]]
             "parts that the start lacks are whole."
         )
     if log:
-        lines.append(f"It took {hours:.2f} hours: {machine()}, {options.threads} threads.")
+        places = "; ".join(dict.fromkeys(record.get("machine") or machine() for record in log))
+        lines.append(f"It took {hours:.2f} hours: {places}; {options.threads} threads.")
     return _list(lines, "")
 
 

@@ -12,13 +12,13 @@ from sightline.errors import ModelRefused, NotFound
 from sightline.manifest import Manifest
 from sightline.registry import CARD_FILE, MANIFEST_FILE, MODEL_FILE
 from sightline.training.averaging import blend
-from sightline.training.card import command_of, read_log, write_card
+from sightline.training.card import command_of, write_card
 from sightline.training.graph import Parity, export_graph, prove
 from sightline.training.members import runs_of
 from sightline.training.models.together import Together
 from sightline.training.packing import pack
 from sightline.training.recipe import Recipe, load_recipe
-from sightline.training.run import WEIGHTS, fingerprint, read_checkpoint
+from sightline.training.run import WEIGHTS, fingerprint, read_checkpoint, read_log
 from sightline.training.subjects import subject_of
 
 SIZE_STEP = 32

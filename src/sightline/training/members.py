@@ -4,14 +4,13 @@ What they say is averaged (Lakshminarayanan et al., arXiv 1612.01474). Their run
 other, so they may be trained on several cores or machines at once.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sightline.training.recipe import Recipe, load_recipe
-from sightline.training.run import LOG, Epoch, train
+from sightline.training.run import Epoch, read_log, train, write_log
 
 
 def runs_of(plan: Recipe, out: Path) -> tuple[tuple[int, Path], ...]:
@@ -51,12 +50,10 @@ def train_all(
 
 def _gather(plan: Recipe, out: Path) -> None:
     """Write the records of all runs as those of one."""
-    lines = []
+    records = []
     for before, (_, folder) in enumerate(runs_of(plan, out)):
-        log = folder / LOG
-        for line in log.read_text("utf-8").splitlines() if log.is_file() else ():
-            record = json.loads(line)
+        for record in read_log(folder):
             record["number"] += before * plan.optimiser.epochs
             record["epochs"] *= plan.bundle.members
-            lines.append(json.dumps(record) + "\n")
-    (out / LOG).write_text("".join(lines), encoding="utf-8")
+            records.append(record)
+    write_log(out, records)

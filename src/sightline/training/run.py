@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from sightline.runtime.allocator import keep_much
 from sightline.runtime.features import this_machine
 from sightline.training.averaging import Average, rate_share
 from sightline.training.lesson import Lesson
+from sightline.training.machine import machine
 from sightline.training.muon import muon_of
 from sightline.training.norm import fold
 from sightline.training.recipe import Recipe, load_recipe
@@ -67,9 +68,9 @@ def train(
     options = plan.optimiser
     optimiser = OPTIMISERS[options.kind](model, plan)
     average = Average(model, options.average)
-    first = _restore(out / CHECKPOINT, plan, model, optimiser, average) if resume else 0
+    records = _restore(out, plan, model, optimiser, average) if resume else []
 
-    for epoch in range(first, min(options.stop or options.epochs, options.epochs)):
+    for epoch in range(len(records), min(options.stop or options.epochs, options.epochs)):
         started = time.perf_counter()
         sums: dict[str, float] = {}
         rate = 0.0
@@ -105,9 +106,8 @@ def train(
             pictures_per_s=round(lesson.steps * options.batch / trained, 1),
             seconds=round(time.perf_counter() - started, 1),
         )
-        _save(out / CHECKPOINT, plan, epoch + 1, model, optimiser, average)
-        with (out / LOG).open("a" if epoch else "w", encoding="utf-8") as log:
-            log.write(json.dumps(asdict(record)) + "\n")
+        records.append(asdict(record) | {"machine": machine()})
+        _save(out, plan, records, model, optimiser, average)
         yield record
 
     _write(out / WEIGHTS, {"recipe": fingerprint(plan), "model": fold(average.model).state_dict()})
@@ -175,25 +175,40 @@ def fingerprint(recipe: Recipe) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _save(path: Path, recipe: Recipe, epoch: int, model: torch.nn.Module, *rest: Any) -> None:
+def read_log(out: Path) -> list[dict[str, Any]]:
+    """The records of a run."""
+    path = out / LOG
+    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
+
+
+def write_log(out: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """One line per epoch."""
+    (out / LOG).write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+
+
+def _save(
+    out: Path, recipe: Recipe, records: list[dict[str, Any]], model: torch.nn.Module, *rest: Any
+) -> None:
     optimiser, average = rest
     _write(
-        path,
+        out / CHECKPOINT,
         {
             "recipe": fingerprint(recipe),
-            "epoch": epoch,
+            "log": records,
             "model": model.state_dict(),
             "optimiser": optimiser.state_dict(),
             "average": average.model.state_dict(),
             "average_steps": average.steps,
         },
     )
+    write_log(out, records)
 
 
-def _restore(path: Path, recipe: Recipe, model: torch.nn.Module, *rest: Any) -> int:
-    """Fill everything from a checkpoint and give the number of epochs that are done."""
+def _restore(out: Path, recipe: Recipe, model: torch.nn.Module, *rest: Any) -> list[dict[str, Any]]:
+    """Fill everything from a checkpoint and give the records of the epochs that are done."""
+    path = out / CHECKPOINT
     if not path.is_file():
-        return 0
+        return []
     optimiser, average = rest
     state = read_checkpoint(path)
     if state["recipe"] != fingerprint(recipe):
@@ -205,7 +220,9 @@ def _restore(path: Path, recipe: Recipe, model: torch.nn.Module, *rest: Any) -> 
     optimiser.load_state_dict(state["optimiser"])
     average.model.load_state_dict(state["average"])
     average.steps = state["average_steps"]
-    return int(state["epoch"])
+    records: list[dict[str, Any]] = state["log"]
+    write_log(out, records)  # whoever was killed between the two files has the older one
+    return records
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
