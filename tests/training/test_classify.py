@@ -246,7 +246,7 @@ def test_bfloat16_is_used_where_the_processor_has_it(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, able: bool
 ) -> None:
     processor = Features("", frozenset({"avx512_bf16"} if able else ()))
-    monkeypatch.setattr("sightline.training.run.this_machine", lambda: processor)
+    monkeypatch.setattr("sightline.training.lesson.this_machine", lambda: processor)
     short = {"optimiser.epochs": 3}
     first, *_, last = train(
         place / "tiny.toml", tmp_path / "half", overrides={**short, "optimiser.precision": "bfloat16"}

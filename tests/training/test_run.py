@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sightline.errors import ConfigError, ModelFailed
+from sightline.runtime.features import Features
 from sightline.training.export import finished
 from sightline.training.recipe import load_recipe
 from sightline.training.run import Epoch, fingerprint, read_log, train, weight_groups
@@ -136,14 +137,21 @@ PEOPLE = {
 
 @pytest.mark.shared
 @pytest.mark.parametrize(
-    ("name", "sources"),
-    [("everyday", [COCO_MINI]), ("people", [PEOPLE, COCO_MINI])],
+    ("name", "sources", "precision"),
+    [("everyday", [COCO_MINI], "bfloat16"), ("people", [PEOPLE, COCO_MINI], "float32")],
     ids=lambda v: str(v)[:8],
 )
 def test_a_short_version_of_a_detector(
-    name: str, sources: list[dict[str, object]], shared: Path, tmp_path: Path
+    name: str,
+    sources: list[dict[str, object]],
+    precision: str,
+    shared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The shipped recipe on a handful of pictures, from its own start."""
+    processor = Features("", frozenset({"avx512_bf16"}))
+    monkeypatch.setattr("sightline.training.lesson.this_machine", lambda: processor)
     short = {
         "data.root": str(shared),
         "data.train": sources,
@@ -152,6 +160,7 @@ def test_a_short_version_of_a_detector(
         "optimiser.stop": 0,
         "optimiser.batch": 2,
         "optimiser.threads": 1,
+        "optimiser.precision": precision,
         "augment.sizes": [320],
     }
     (epoch,) = train(Path(name), tmp_path, overrides=short)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sightline.training.lesson import ask
 from sightline.training.models.plain_classifier import PlainClassifier, Served
 from sightline.training.packs import Shelf, labels_of, read_packs
 from sightline.training.recipe_classify import ClassifyRecipe
@@ -55,7 +56,7 @@ class ClassifyLesson:
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Cross entropy; a share of the truth goes to all classes alike."""
-        logits = self.model(batch.pixels).float()
+        logits = ask(self.model, batch.pixels, self.recipe.optimiser)
         smoothing = self.recipe.loss.smoothing
         return {"label": functional.cross_entropy(logits, batch.label, label_smoothing=smoothing)}
 

@@ -17,6 +17,7 @@ from sightline.errors import BadOption, ConfigError
 from sightline.evaluation.coco import judge
 from sightline.registry.labels import COCO
 from sightline.training.grid_loss import Grid, Truth, label_loss, matches, teacher_loss
+from sightline.training.lesson import ask
 from sightline.training.mask_loss import mask_loss, neighbours
 from sightline.training.models.nano_detector import (
     BINS,
@@ -111,7 +112,7 @@ class DetectLesson:
         """Towards the marks, and towards the teacher."""
         weights, size = self.recipe.loss, batch.pixels.shape[-1]
         grid, seen = self.grids[size], NanoDetector.normalised(batch.pixels)
-        answer: Answer = self.model(seen)
+        answer: Answer = ask(self.model, seen, self.recipe.optimiser)
         found, xyxy = matches(answer, batch.truths, grid)
         parts: dict[str, Tensor] = {}
         if answer.logits.requires_grad:  # else only the masks learn

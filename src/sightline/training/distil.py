@@ -16,6 +16,7 @@ from torch.nn import functional as F  # noqa: N812 - its usual name
 
 from sightline.errors import BadOption
 from sightline.training.crops import Crop, objects, read_marked, windows
+from sightline.training.lesson import ask
 from sightline.training.models.mobilenet_v2 import MobileNetV2, Seen, load_mobilenet_v2
 from sightline.training.recipe_features import FeatureRecipe, Pieces
 from sightline.training.teacher import Teacher
@@ -79,7 +80,7 @@ class FeatureLesson:
         """Towards the teacher's features and its softened classes."""
         weights = self.recipe.loss
         features, logits = self.taught(batch.crops)
-        seen: Seen = self.model(batch.pixels)
+        seen: Seen = ask(self.model, batch.pixels, self.recipe.optimiser)
         warm = weights.temperature
         apart = F.smooth_l1_loss(seen.features / self.spread, features / self.spread)
         classes = F.kl_div(

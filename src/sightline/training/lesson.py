@@ -1,13 +1,15 @@
 """What the room needs to know about a task, and nothing more: how to teach it, how to hand it over."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 from sightline.manifest import Head, Task
-from sightline.training.recipe_form import Recipe
+from sightline.runtime.features import this_machine
+from sightline.training.recipe_form import Optimiser, Recipe
 
 R = TypeVar("R", bound=Recipe)
 
@@ -56,3 +58,24 @@ class Subject(Generic[R]):
     """What the loss is made of, as one sentence for the card."""
     task: Callable[[R], Task]
     """What the bundle is served as."""
+
+
+def ask(network: nn.Module, pixels: Tensor, options: Optimiser) -> Any:
+    """What a network that learns says of a batch, in float32: a tensor, a named tuple or a dataclass of them.
+
+    Inside, products are those of bfloat16 where the recipe says so and the processor multiplies it:
+    elsewhere float32 is quicker. A loss needs all digits.
+    """
+    half = options.precision == "bfloat16" and this_machine().bf16
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        said = network(pixels)
+    return _whole(said) if half else said
+
+
+def _whole(said: Any) -> Any:
+    if is_dataclass(said) and not isinstance(said, type):
+        parts = ((name, getattr(said, name)) for name in said.__dataclass_fields__)
+        return replace(said, **{name: _whole(part) for name, part in parts})
+    if isinstance(said, tuple):
+        return type(said)(*map(_whole, said))
+    return said.float() if isinstance(said, Tensor) else said

@@ -18,14 +18,11 @@ import torch
 
 from sightline.errors import ConfigError, ModelFailed
 from sightline.runtime.allocator import keep_much
-from sightline.runtime.features import this_machine
 from sightline.training.averaging import Average, rate_share
-from sightline.training.lesson import Lesson
 from sightline.training.machine import machine
 from sightline.training.muon import muon_of
 from sightline.training.norm import fold
 from sightline.training.recipe import Recipe, load_recipe
-from sightline.training.recipe_form import Optimiser
 from sightline.training.subjects import subject_of
 
 CHECKPOINT, LOG, WEIGHTS = "last.pt", "log.jsonl", "weights.pt"
@@ -82,7 +79,7 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = rate * group["scale"]
 
-            parts = _loss(lesson, batch, options)
+            parts = lesson.loss(batch)
             optimiser.zero_grad(set_to_none=True)
             torch.stack(list(parts.values())).sum().backward()
             length = torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip)
@@ -119,13 +116,6 @@ def _settle(plan: Recipe) -> None:
     torch.use_deterministic_algorithms(mode=True)
     # Nothing here reads what nobody wrote; filling every new tensor with NaN first takes 6 % of a step.
     torch.utils.deterministic.fill_uninitialized_memory = False
-
-
-def _loss(lesson: Lesson, batch: Any, options: Optimiser) -> dict[str, torch.Tensor]:
-    """In bfloat16 only where the processor multiplies that itself: elsewhere float32 is quicker."""
-    half = options.precision == "bfloat16" and this_machine().bf16
-    with torch.autocast("cpu", torch.bfloat16, enabled=half):
-        return lesson.loss(batch)
 
 
 def _adamw(model: torch.nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
