@@ -20,10 +20,10 @@ from sightline.registry import MANIFEST_FILE, read_bundle
 from sightline.training import linear
 from sightline.training.backbone import Backbone
 from sightline.training.card import write_card
+from sightline.training.checkpoint import read_log
 from sightline.training.export import as_served, manifest_of, seal, write_graph
 from sightline.training.recipe import load_recipe
 from sightline.training.recipe_form import Recipe
-from sightline.training.run import read_log
 from sightline.training.subjects import subject_of
 from sightline.types import Float32
 

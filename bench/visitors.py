@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from bench.probe_sets import VISITORS, ProbeSet, seen_of, visitors
-from bench.visitor_views import Found, Seen, detect, look
+from bench.visitor_views import Seen, detect, look
 
 from sightline.evaluation.verdicts import wilson
 from sightline.training import linear
@@ -205,39 +205,12 @@ def report(seen: Seen, item: ProbeSet) -> str:
 
 
 def views(words: argparse.Namespace, item: ProbeSet) -> Seen:
-    """Features and evidence, each kept in ``--cache`` if there is one."""
-    found = looked(words, item)
+    """Features and evidence."""
+    found = detect(words.models, words.detector, item.pictures())
     backbone = Backbone(words.bundle, words.threads)
-    detector = words.detector.replace("@", "-")
-    name = f"visitors-{backbone.manifest.sha256[:12]}-{detector}-{len(item.truth)}.npz"
-    kept = words.cache / name if words.cache else None
-    if kept and kept.is_file():
-        with np.load(kept, allow_pickle=False) as arrays:
-            return Seen(**arrays)
     seen = look(backbone, item.pictures(), found)
     backbone.close()
-    if kept:
-        np.savez(kept, whole=seen.whole, tiles=seen.tiles, person=seen.person, evidence=seen.evidence)
     return seen
-
-
-def looked(words: argparse.Namespace, item: ProbeSet) -> list[Found]:
-    """What the detector says of every picture."""
-    kept = (
-        words.cache / f"visitors-{words.detector.replace('@', '-')}-{len(item.truth)}.npz"
-        if words.cache
-        else None
-    )
-    if kept and kept.is_file():
-        with np.load(kept, allow_pickle=False) as arrays:
-            return [
-                Found(row, evidence) for row, evidence in zip(arrays["box"], arrays["evidence"], strict=True)
-            ]
-    found = detect(words.models, words.detector, item.pictures())
-    if kept:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(kept, box=[row.box for row in found], evidence=[row.evidence for row in found])
-    return found
 
 
 def main() -> None:
@@ -252,7 +225,6 @@ def main() -> None:
         "--models", type=Path, default=Path("runs/visitors"), help="folder of imported models"
     )
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--cache", type=Path, help="folder that keeps features between runs")
     parser.add_argument("--seen", type=Path, help="what tools/alike.py prints: the study without these")
     words = parser.parse_args()
     item = visitors(words.root, seen_of(words.seen) if words.seen else ())

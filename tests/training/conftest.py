@@ -6,9 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.training.stripes import place
-
-__all__ = ["place"]
 
 RECIPE = """
 name = "toy"

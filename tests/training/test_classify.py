@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.training.stripes import COUNT, HELD, LABELS, SIDE, plan_of, stripes, weights
+from tests.training.stripes import COUNT, HELD, LABELS, SIDE, place, plan_of, stripes, weights
 from torch import nn
 from torch.nn import functional
 
@@ -15,6 +15,7 @@ from sightline.errors import BadOption, ConfigError, SightlineError
 from sightline.evaluation import Rules
 from sightline.registry import MODEL_FILE, read_bundle
 from sightline.runtime.features import Features
+from sightline.training.checkpoint import read_log
 from sightline.training.classify import ClassifyLesson, normalised
 from sightline.training.export import export
 from sightline.training.members import train_all
@@ -26,6 +27,7 @@ from sightline.training.recipe_classify import ClassifyRecipe, Pack
 from sightline.training.release import release
 from sightline.training.run import freeze, train
 
+__all__ = ["place"]
 pytestmark = pytest.mark.train
 
 
@@ -256,6 +258,8 @@ def test_bfloat16_is_used_where_the_processor_has_it(
     one, other = weights(tmp_path / "half"), weights(tmp_path / "whole")
     assert all(value.dtype == other[name].dtype for name, value in one.items())
     assert torch.equal(one["head.weight"], other["head.weight"]) is not able
+    told = {record["precision"] for record in read_log(tmp_path / "half")}
+    assert told == {"bfloat16" if able else "float32"}
 
 
 def test_a_run_becomes_a_bundle_that_is_judged_as_served(place: Path, tmp_path: Path) -> None:

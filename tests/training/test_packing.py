@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from onnx import TensorProto
+from onnx import TensorProto, numpy_helper
 from torch import Tensor, nn
 
 from sightline.training.graph import export_graph, prove
@@ -57,6 +57,25 @@ def test_what_is_rounded_is_stored_small_and_computes_the_same(
     assert stored(path) == kinds
     assert path.stat().st_size < whole - 1.9 * (1440 + 1920)
     assert prove(net, path, cases).largest < 1e-5
+    assert torch.equal(kept(path), net[1].weight)
+
+
+def kept(path: Path) -> Tensor:
+    """The second kernel as engines rebuild it."""
+    held = {item.name: numpy_helper.to_array(item) for item in onnx.load(str(path)).graph.initializer}
+    name = next(name for name in held if name.startswith("1.weight."))
+    scale = held.get(name.replace(".steps", ".scale"), 1) if name.endswith(".steps") else 1
+    return torch.from_numpy(held[name.replace(".scale", ".steps")].astype(np.float32) * scale)
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan, 190 * 2.0**-149], ids=["inf", "nan", "subnormal"])
+def test_numbers_that_have_no_steps_stay_as_they_are(value: float, tmp_path: Path) -> None:
+    net, path = rounded(network(), 8), tmp_path / "model.onnx"
+    with torch.no_grad():
+        net[1].weight[3] = value
+    written(net, path)
+    pack(path)
+    assert TensorProto.INT8 not in stored(path)
 
 
 def test_what_was_not_rounded_stays_as_it_is(tmp_path: Path) -> None:

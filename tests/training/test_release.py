@@ -11,10 +11,11 @@ from sightline.evaluation import ClassRow, Figure, Report, Rules
 from sightline.registry import Registry, read_bundle
 from sightline.settings import load_settings
 from sightline.training.card import Judgement, command_of, write_card
+from sightline.training.checkpoint import read_log
 from sightline.training.machine import machine
 from sightline.training.recipe import load_recipe
 from sightline.training.release import release
-from sightline.training.run import read_log, train
+from sightline.training.run import train
 from sightline.types import ModelRef
 
 pytestmark = pytest.mark.train

@@ -9,9 +9,10 @@ import torch
 
 from sightline.errors import ConfigError, ModelFailed
 from sightline.runtime.features import Features
+from sightline.training.checkpoint import fingerprint, read_log
 from sightline.training.export import finished
 from sightline.training.recipe import load_recipe
-from sightline.training.run import Epoch, fingerprint, read_log, train, weight_groups
+from sightline.training.run import Epoch, train, weight_groups
 from sightline.training.subjects import subject_of
 
 pytestmark = pytest.mark.train
@@ -64,7 +65,9 @@ def test_another_recipe_may_not_go_on_with_a_run(recipe: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    "state", [b"no checkpoint", b"", {"epoch": 1}, [1]], ids=["text", "empty", "part", "list"]
+    "state",
+    [b"no checkpoint", b"", {"epoch": 1}, [1]],
+    ids=["text", "empty", "part", "list"],
 )
 @pytest.mark.parametrize("file", ["last.pt", "weights.pt"])
 def test_a_checkpoint_that_is_none_is_said(recipe: Path, tmp_path: Path, file: str, state: Any) -> None:

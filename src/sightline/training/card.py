@@ -148,7 +148,10 @@ def _training(plan: Recipe, manifest: Manifest, log: Sequence[Mapping[str, Any]]
     ]
     if plan.bundle.members > 1:
         seeds = f"{plan.seed} to {plan.seed + plan.bundle.members - 1}"
-        lines.append(f"{plan.bundle.members} networks of seeds {seeds} answer together: their mean counts.")
+        lines.append(
+            f"{plan.bundle.members} networks of seeds {seeds} answer together (their mean counts), "
+            "each trained so by itself; hours are of all."
+        )
     if plan.bundle.bits < 16:
         lines.append(f"Kernels are kept in {plan.bundle.bits} bits, with a scale for each channel.")
     if plan.bundle.blend < 1:
@@ -159,6 +162,8 @@ def _training(plan: Recipe, manifest: Manifest, log: Sequence[Mapping[str, Any]]
     if log:
         places = "; ".join(dict.fromkeys(record.get("machine") or machine() for record in log))
         lines.append(f"It took {hours:.2f} hours: {places}; {options.threads} threads.")
+        halves = sum(record.get("precision") == "bfloat16" for record in log)
+        lines += [f"Multiplied in bfloat16 in {halves} of {len(log)} epochs."] * bool(halves)
     return _list(lines, "")
 
 

@@ -13,12 +13,12 @@ from sightline.manifest import Manifest
 from sightline.registry import CARD_FILE, MANIFEST_FILE, MODEL_FILE
 from sightline.training.averaging import blend
 from sightline.training.card import command_of, write_card
+from sightline.training.checkpoint import WEIGHTS, fingerprint, read_checkpoint, read_log
 from sightline.training.graph import Parity, export_graph, prove
 from sightline.training.members import runs_of
 from sightline.training.models.together import Together
 from sightline.training.packing import pack
 from sightline.training.recipe import Recipe, load_recipe
-from sightline.training.run import WEIGHTS, fingerprint, read_checkpoint, read_log
 from sightline.training.subjects import subject_of
 
 SIZE_STEP = 32
@@ -92,7 +92,10 @@ def finished(plan: Recipe, out: Path, labels: tuple[str, ...]) -> nn.Module:
 def _finished(plan: Recipe, out: Path, labels: tuple[str, ...]) -> nn.Module:
     path = out / WEIGHTS
     if not path.is_file():
-        raise NotFound(f"{out} holds no finished run.", next_step="Train first: sightline train RECIPE.")
+        raise NotFound(
+            f"{out} holds no finished run.",
+            next_step="Train first: sightline train RECIPE. It trains what is missing.",
+        )
     state = read_checkpoint(path)
     if state["recipe"] != fingerprint(plan):
         raise ModelRefused(

@@ -60,13 +60,18 @@ class Subject(Generic[R]):
     """What the bundle is served as."""
 
 
+def multiplied(options: Optimiser) -> str:
+    """In which numbers a network that learns is multiplied on this machine."""
+    return options.precision if this_machine().bf16 else "float32"
+
+
 def ask(network: nn.Module, pixels: Tensor, options: Optimiser) -> Any:
     """What a network that learns says of a batch, in float32: a tensor, a named tuple or a dataclass of them.
 
     Inside, products are those of bfloat16 where the recipe says so and the processor multiplies it:
     elsewhere float32 is quicker. A loss needs all digits.
     """
-    half = options.precision == "bfloat16" and this_machine().bf16
+    half = multiplied(options) == "bfloat16"
     with torch.autocast("cpu", torch.bfloat16, enabled=half):
         said = network(pixels)
     return _whole(said) if half else said

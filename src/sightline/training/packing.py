@@ -86,8 +86,10 @@ def _steps_of(values: Float32) -> tuple[NDArray[np.int8], Float32] | None:
     rows = values.reshape(len(values), -1)
     scale = np.abs(rows).max(1, keepdims=True) / np.float32(_MOST)
     scale[scale == 0] = 1
-    steps = np.round(rows / scale)
-    if not np.array_equal(steps * scale, rows):
+    with np.errstate(all="ignore"):  # what is no number has no steps
+        steps = np.round(rows / scale)
+        exact = np.array_equal(steps * scale, rows) and np.abs(steps).max() <= _MOST
+    if not exact:
         return None
     return steps.reshape(values.shape).astype(np.int8), scale.reshape(-1, 1, 1, 1)
 

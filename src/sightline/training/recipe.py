@@ -5,6 +5,7 @@ are relative to ``data.root``, which is relative to the working directory. The k
 kind it is: each has a module of its own, ``recipe_<task>.py``.
 """
 
+import copy
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,14 +45,15 @@ def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recip
             next_step=f"Give a TOML file, or one of: {shipped}.",
         ) from error
     for key, value in (overrides or {}).items():
-        _put(table, key, value)
+        _put(table, key, copy.deepcopy(value))  # another key may go into it
     try:
         return _RECIPE.validate_python(table)
     except ValidationError as error:
         wrong = error.errors()[0]
         # pydantic puts the kind of recipe in front of every key, and names no key where the kind is off.
         where = ".".join(str(part) for part in wrong["loc"][1:]) or "task"
-        raise ConfigError(f"{path.name}: {where}: {wrong['msg']}.") from error
+        words = wrong["msg"].removeprefix("Value error, ").rstrip(".")
+        raise ConfigError(f"{path.name}: {where}: {words}.") from error
 
 
 def _put(table: dict[str, Any], key: str, value: Any) -> None:

@@ -115,8 +115,10 @@ class Recipe(Frozen):
 
     @model_validator(mode="after")
     def _only_classes_are_averaged(self) -> "Recipe":
-        if self.task != "classify" and (self.bundle.members > 1 or self.bundle.bits != 16):
-            raise ValueError("bundle.members and bundle.bits are for classifiers.")
+        for key, usual in (("members", 1), ("bits", 16)):
+            if self.task != "classify" and getattr(self.bundle, key) != usual:
+                msg = f"bundle.{key} is for classifiers"
+                raise ValueError(msg)
         return self
 
     def path(self, relative: str) -> Path:

@@ -17,9 +17,9 @@ from sightline.registry import MODEL_FILE, Registry, read_bundle
 from sightline.serving.road import Road
 from sightline.settings import load_settings
 from sightline.training.card import Judgement, command_of, metrics_of, write_card
+from sightline.training.checkpoint import read_log
 from sightline.training.export import as_served, export, manifest_of, seal, write_graph
 from sightline.training.recipe import Recipe, load_recipe
-from sightline.training.run import read_log
 from sightline.training.subjects import subject_of
 
 

@@ -1,33 +1,25 @@
 """Training, as one loop that can be read aloud.
 
-``train`` yields one ``Epoch`` per epoch and leaves in ``out``: ``last.pt`` (the checkpoint from which
-an interrupted run goes on), ``log.jsonl`` (the records of this run, from its first epoch) and, at the
-end, ``weights.pt`` (the average).
+``train`` yields one ``Epoch`` per epoch. What it leaves in ``out`` is in ``checkpoint``.
 """
 
-import hashlib
-import json
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from sightline.errors import ConfigError, ModelFailed
+from sightline.errors import ModelFailed
 from sightline.runtime.allocator import keep_much
 from sightline.training.averaging import Average, rate_share
+from sightline.training.checkpoint import last_epoch, prepare, restore, save, save_weights
+from sightline.training.lesson import multiplied
 from sightline.training.machine import machine
 from sightline.training.muon import muon_of
-from sightline.training.norm import fold
 from sightline.training.recipe import Recipe, load_recipe
 from sightline.training.subjects import subject_of
-
-CHECKPOINT, LOG, WEIGHTS = "last.pt", "log.jsonl", "weights.pt"
-_NOT_COUNTED: Any = {"bundle": True, "data": {"root", "cache"}, "optimiser": {"stop", "threads", "precision"}}
-"""What may differ between a checkpoint's recipe and the one that goes on with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +49,17 @@ def train(
         ModelFailed: The loss is no number any more.
     """
     plan = load_recipe(recipe, overrides)
-    keep_much()
+    if not prepare(out, plan, resume=resume):
+        return
     _settle(plan)
-    out.mkdir(parents=True, exist_ok=True)
     lesson = subject_of(plan).lesson(plan)
     model = lesson.model
     options = plan.optimiser
     optimiser = OPTIMISERS[options.kind](model, plan)
     average = Average(model, options.average)
-    records = _restore(out, plan, model, optimiser, average) if resume else []
+    records = restore(out, plan, model, optimiser, average)
 
-    for epoch in range(len(records), min(options.stop or options.epochs, options.epochs)):
+    for epoch in range(len(records), last_epoch(plan)):
         started = time.perf_counter()
         sums: dict[str, float] = {}
         rate = 0.0
@@ -103,14 +95,15 @@ def train(
             pictures_per_s=round(lesson.steps * options.batch / trained, 1),
             seconds=round(time.perf_counter() - started, 1),
         )
-        records.append(asdict(record) | {"machine": machine()})
-        _save(out, plan, records, model, optimiser, average)
+        records.append(asdict(record) | {"machine": machine(), "precision": multiplied(options)})
+        save(out, plan, records, model, optimiser, average)
         yield record
 
-    _write(out / WEIGHTS, {"recipe": fingerprint(plan), "model": fold(average.model).state_dict()})
+    save_weights(out, plan, average)
 
 
 def _settle(plan: Recipe) -> None:
+    keep_much()
     torch.set_num_threads(plan.optimiser.threads)
     torch.manual_seed(plan.seed)
     torch.use_deterministic_algorithms(mode=True)
@@ -157,85 +150,3 @@ def weight_groups(model: torch.nn.Module, recipe: Recipe) -> list[dict[str, Any]
         scale = recipe.optimiser.fresh if name.startswith(fresh) else scale
         groups.append({"params": [weights], "scale": scale})
     return groups
-
-
-def fingerprint(recipe: Recipe) -> str:
-    """What must be equal for a checkpoint to be this recipe's; words and places do not count."""
-    text = recipe.model_dump_json(exclude=_NOT_COUNTED, exclude_defaults=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def read_log(out: Path) -> list[dict[str, Any]]:
-    """The records of a run."""
-    path = out / LOG
-    return [json.loads(line) for line in path.read_text("utf-8").splitlines()] if path.is_file() else []
-
-
-def write_log(out: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """One line per epoch."""
-    (out / LOG).write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-
-
-def _save(
-    out: Path, recipe: Recipe, records: list[dict[str, Any]], model: torch.nn.Module, *rest: Any
-) -> None:
-    optimiser, average = rest
-    _write(
-        out / CHECKPOINT,
-        {
-            "recipe": fingerprint(recipe),
-            "log": records,
-            "model": model.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "average": average.model.state_dict(),
-            "average_steps": average.steps,
-        },
-    )
-    write_log(out, records)
-
-
-def _restore(out: Path, recipe: Recipe, model: torch.nn.Module, *rest: Any) -> list[dict[str, Any]]:
-    """Fill everything from a checkpoint and give the records of the epochs that are done."""
-    path = out / CHECKPOINT
-    if not path.is_file():
-        return []
-    optimiser, average = rest
-    state = read_checkpoint(path)
-    if state["recipe"] != fingerprint(recipe):
-        raise ConfigError(
-            f"{path} was written by another recipe, or by an earlier form of this one.",
-            next_step="Choose another output folder, or start afresh without resuming.",
-        )
-    model.load_state_dict(state["model"])
-    optimiser.load_state_dict(state["optimiser"])
-    average.model.load_state_dict(state["average"])
-    average.steps = state["average_steps"]
-    records: list[dict[str, Any]] = state["log"]
-    write_log(out, records)  # whoever was killed between the two files has the older one
-    return records
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """What a run has saved: ``last.pt`` or ``weights.pt``.
-
-    Raises:
-        ConfigError: The file is damaged, or is something else.
-    """
-    try:
-        state = torch.load(path, weights_only=True)
-        return {"recipe": state["recipe"], **state}
-    except Exception as error:  # torch raises whatever zip, pickle and its own reader do
-        raise ConfigError(
-            f"{path} is no checkpoint of a run: {type(error).__name__}.",
-            next_step="Put an intact copy in its place, or begin again with --fresh.",
-        ) from error
-
-
-def _write(path: Path, state: dict[str, Any]) -> None:
-    """All or nothing: a run that is killed while saving must still be able to go on."""
-    part = path.with_suffix(".part")
-    with part.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
