@@ -66,6 +66,7 @@ def test_watches_survive_a_restart(starting: Starting, camera: Camera) -> None:
     second = start(first.data, fetch_allow=allow(camera))
     try:
         with httpx.Client(base_url=second.url, timeout=60) as client:
+            assert client.get(f"{WATCHES}/{made.json()['id']}").status_code == 200, "it is there at once"
             body = until(client, made.json()["id"], lambda it: it["answers"] >= 2)
     finally:
         end(second)

@@ -70,6 +70,7 @@ _SILENT: Final[TelemetryConfig] = {
 }
 """Nothing leaves this machine: FastAPI would report to whatever address the environment names."""
 _PRUNE_S: Final = 600.0
+_CARRY_S: Final = 3.0
 
 
 def create_app(settings: Settings, road: "Road | None" = None, *, journal: Journal | None = None) -> FastAPI:
@@ -110,11 +111,10 @@ def _lifespan(services: Services, given: "Road | None") -> Any:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         road = given if given is not None else await asyncio.to_thread(_open_road, services.settings)
         services.open(road)
-        chores = [
-            asyncio.create_task(_warm(services)),
-            asyncio.create_task(_prune(services)),
-            asyncio.create_task(_carry(services)),
-        ]
+        carried = asyncio.create_task(_carry(services))
+        chores = [asyncio.create_task(_warm(services)), asyncio.create_task(_prune(services)), carried]
+        # Who asks at once must find the watches of before; a database that is away is not waited for longer.
+        await asyncio.wait({carried}, timeout=_CARRY_S)
         try:
             yield
         finally:
