@@ -23,6 +23,7 @@ CHECKPOINT, LOG, WEIGHTS = "last.pt", "log.jsonl", "weights.pt"
 Records: TypeAlias = list[dict[str, Any]]
 """One per epoch: an ``Epoch``, and where and how it was computed."""
 _NOT_COUNTED: Any = {
+    "version": True,
     "bundle": True,
     "data": {"root", "cache"},
     "optimiser": {"stop", "threads", "precision"},
