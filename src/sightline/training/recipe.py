@@ -14,6 +14,7 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import Field, TypeAdapter, ValidationError
 
 from sightline.errors import ConfigError
+from sightline.manifest.words import first_fault
 from sightline.training.recipe_classify import ClassifyRecipe
 from sightline.training.recipe_detect import Augment, DetectRecipe, Source
 from sightline.training.recipe_features import FeatureRecipe
@@ -49,10 +50,9 @@ def load_recipe(path: Path, overrides: Mapping[str, Any] | None = None) -> Recip
     try:
         return _RECIPE.validate_python(table)
     except ValidationError as error:
-        wrong = error.errors()[0]
+        where, words = first_fault(error)
         # pydantic puts the kind of recipe in front of every key, and names no key where the kind is off.
-        where = ".".join(str(part) for part in wrong["loc"][1:]) or "task"
-        words = wrong["msg"].removeprefix("Value error, ").rstrip(".")
+        where = where.partition(".")[2] or "task"
         raise ConfigError(f"{path.name}: {where}: {words}.") from error
 
 
