@@ -1,72 +1,90 @@
-"""Pictures of CIFAR-10 without loss, from a batch of its Python version, whole or cut short.
+"""CIFAR-10's pictures without loss, packed in the order of their JPEG copies.
 
-    python tools/cifar_lossless.py BATCH PICTURES.npz
+    python tools/cifar_lossless.py FOLDERS COPIES OUT
 
-Writes ``x`` (n, 32, 32, 3) uint8 RGB, ``y`` (n,) labels 0..9 and ``index`` (n,) positions in the batch, and
-``classes.json`` beside it. The batch is a pickle, and pickles may run code: this one is read as bytes, opcode
-by opcode, and nothing is built from it (format: A. Krizhevsky, cs.toronto.edu/~kriz/cifar.html).
+FOLDERS has ``train`` and ``test`` with a folder of files for each class, COPIES has ``cifar10_train.npz`` and
+``cifar10_test.npz``. Each file is put where the copy that is most like it stands, so that a position names
+the same picture in both packs. Writes ``cifar10_train_lossless.npz`` and ``cifar10_test_lossless.npz``, each
+with ``x`` (n, 32, 32, 3) uint8 RGB, ``y`` (n,) labels 0..9 and ``index`` (n,) positions, and
+``classes.json``.
 """
 
 import argparse
 import json
-import pickletools
-import struct
 import sys
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
-SIDE = 32
-_PICTURES = 10_000
-_BYTES = 3 * SIDE * SIDE
-_LONG = b"T" + struct.pack("<I", _PICTURES * _BYTES)
-"""The opcode of a long string, and how long that of the pictures is."""
+from sightline.errors import BadOption, SightlineError
+from sightline.evaluation.data import ClassSet, open_dataset
+from sightline.vision import codec
+
+PARTS = ("train", "test")
+Pixels = npt.NDArray[np.uint8]
+Numbers = npt.NDArray[np.int64]
 
 
-def pictures(batch: bytes) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """The whole pictures in a batch, and their labels.
+def opened(path: Path) -> tuple[Pixels, Numbers, tuple[str, ...]]:
+    """Pictures (n, height, width, 3) RGB of one size, class of each (n,), and the names of the classes."""
+    dataset = open_dataset(path)
+    if not isinstance(dataset, ClassSet):
+        raise BadOption(f"{path} holds no pictures of one class each.")
+    pixels = [codec.decode(picture.read(), codec.Limits()).pixels for picture in dataset.pictures]
+    truth = [picture.truth for picture in dataset.pictures]
+    return np.stack(pixels), np.array(truth, np.int64), dataset.classes
+
+
+def places(pictures: Pixels, truth: Numbers, copies: Pixels, copied: Numbers) -> Numbers:
+    """For each picture, where the copy of the same class stands whose pixels are nearest (n,).
 
     Raises:
-        ValueError: This is no batch, or it ends before its pictures.
+        ValueError: Two pictures are nearest to one copy, or a copy is nobody's.
     """
-    start = batch.find(_LONG)
-    if start < 0:
-        raise ValueError("no pictures in it; wanted: a batch of CIFAR-10's Python version")
-    count = min(_PICTURES, (len(batch) - start - len(_LONG)) // _BYTES)
-    values = np.frombuffer(batch, np.uint8, count * _BYTES, start + len(_LONG))
-    return values.reshape(count, 3, SIDE, SIDE).transpose(0, 2, 3, 1), _labels(batch[:start], count)
+    found = np.full(len(pictures), -1, np.int64)
+    for label in np.unique(truth):
+        mine, theirs = np.flatnonzero(truth == label), np.flatnonzero(copied == label)
+        if not len(theirs):
+            break
+        a = pictures[mine].reshape(len(mine), -1).astype(np.float32)
+        b = copies[theirs].reshape(len(theirs), -1).astype(np.float32)
+        apart = (b * b).sum(1)[None] - 2 * a @ b.T  # the squared distance, but for what a row has in common
+        found[mine] = theirs[apart.argmin(1)]
+    if sorted(found.tolist()) != list(range(len(copies))):
+        named = len(set(found.tolist()) - {-1})
+        raise ValueError(
+            f"{named} of {len(copies)} copies found for {len(pictures)}; are these their pictures?"
+        )
+    return found
 
 
-def _labels(head: bytes, count: int) -> npt.NDArray[np.int64]:
-    """The first ``count`` small numbers before the pictures; ``head`` ends in the middle of the pickle."""
-    found: list[int] = []
-    try:
-        for code, value, _ in pickletools.genops(head):
-            if code.name == "BININT1":
-                found.append(int(value or 0))
-    except ValueError:
-        pass  # the end of the head
-    if len(found) < count:
-        raise ValueError(f"{len(found)} labels for {count} pictures")
-    return np.array(found[:count], np.int64)
+def pack(folders: Path, copies: Path, out: Path, part: str) -> str:
+    """Write one part, and say how far its pictures are from their copies."""
+    pictures, truth, classes = opened(folders / part)
+    copied, labels, names = opened(copies / f"cifar10_{part}.npz")
+    if classes != names:
+        raise ValueError(f"{folders / part} has the classes {', '.join(classes)}; wanted {', '.join(names)}")
+    order = np.argsort(places(pictures, truth, copied, labels))
+    x, y = pictures[order], truth[order]
+    out.mkdir(parents=True, exist_ok=True)
+    np.savez(out / f"cifar10_{part}_lossless.npz", x=x, y=y, index=np.arange(len(y)))
+    (out / "classes.json").write_text(json.dumps(names), encoding="utf-8")
+    apart = np.abs(x.astype(np.int16) - copied).mean()
+    return f"{part}: {len(y)} pictures, {apart:.1f} of 255 from their copies on average"
 
 
 def main() -> None:
-    """Write the pictures and say how many there are."""
+    """Write both parts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("batch", type=Path)
-    parser.add_argument("out", type=Path)
+    for name in ("folders", "copies", "out"):
+        parser.add_argument(name, type=Path)
     words = parser.parse_args()
     try:
-        x, y = pictures(words.batch.read_bytes())
-    except (OSError, ValueError) as error:
-        sys.exit(f"{words.batch}: {error}")
-    words.out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(words.out, x=x, y=y, index=np.arange(len(y)))
-    words.out.with_name("classes.json").write_text(json.dumps(CLASSES), encoding="utf-8")
-    print(f"{len(y)} pictures")
+        for part in PARTS:
+            print(pack(words.folders, words.copies, words.out, part))
+    except (OSError, ValueError, SightlineError) as error:
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

@@ -1,60 +1,77 @@
-"""``tools/cifar_lossless.py`` reads a batch that was cut short, and builds nothing from the pickle."""
+"""``tools/cifar_lossless.py`` puts pictures without loss in the order of their JPEG copies."""
 
+import io
 import json
-import pickle
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "cifar_lossless.py"
-COUNT = 10_000
+CLASSES = ["cat", "dog"]
 
 
-@pytest.fixture(scope="module")
-def batch() -> tuple[bytes, np.ndarray, list[int]]:
-    """A batch as Python 2 wrote it (its strings are bytes under the opcode T), its planes and its labels."""
-    draw = np.random.default_rng(0)
-    planes = draw.integers(0, 256, (COUNT, 3, 32, 32)).astype(np.uint8)
-    labels = [int(label) for label in draw.integers(0, 10, COUNT)]
-    head = pickle.dumps({"batch_label": "b", "labels": labels}, 2)[:-2]  # without SETITEMS and STOP
-    data = planes.tobytes()
-    tail = b"U\x04dataT" + len(data).to_bytes(4, "little") + data + b"u."
-    return head + tail, planes, labels
+def jpeg(pixels: np.ndarray) -> np.ndarray:
+    """The pixels of a copy of quality 75."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=75)
+    return np.asarray(Image.open(file))
 
 
-def run(*words: object) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def pictures(tmp_path: Path) -> np.ndarray:
+    """Twelve blurred noises, even ones cats, odd ones dogs: files in some order, and a pack of copies."""
+    coarse = np.random.default_rng(0).integers(0, 256, (12, 4, 4, 3), np.uint8)
+    made = np.stack([np.asarray(Image.fromarray(one).resize((32, 32), 2)) for one in coarse])
+    for part in ("train", "test"):
+        for place, one in enumerate(made):
+            folder = tmp_path / "files" / part / CLASSES[place % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(one).save(folder / f"{(place * 5) % 12:02}.png")
+        copies = np.stack([jpeg(one) for one in made])
+        (tmp_path / "copies").mkdir(exist_ok=True)
+        np.savez(tmp_path / "copies" / f"cifar10_{part}.npz", x=copies, y=np.arange(12) % 2)
+    (tmp_path / "copies" / "classes.json").write_text(json.dumps(CLASSES), "utf-8")
+    return made
+
+
+def run(folder: Path) -> subprocess.CompletedProcess[str]:
+    words = [folder / "files", folder / "copies", folder / "made"]
     return subprocess.run(
         [sys.executable, TOOL, *map(str, words)], capture_output=True, text=True, check=False
     )
 
 
-@pytest.mark.parametrize("kept", [COUNT, 7], ids=["whole", "cut short"])
-def test_the_whole_pictures_are_kept(
-    batch: tuple[bytes, np.ndarray, list[int]], kept: int, tmp_path: Path
-) -> None:
-    data, planes, labels = batch
-    begins = data.index(planes.tobytes()[:64])
-    end = len(data) if kept == COUNT else begins + kept * 3072 + 100
-    (tmp_path / "batch").write_bytes(data[:end])
-    assert run(tmp_path / "batch", tmp_path / "made" / "some.npz").stdout == f"{kept} pictures\n"
-    with np.load(tmp_path / "made" / "some.npz", allow_pickle=False) as made:
-        assert np.array_equal(made["x"], planes[:kept].transpose(0, 2, 3, 1))
-        assert made["y"].tolist() == labels[:kept]
-        assert made["index"].tolist() == list(range(kept))
-    assert len(json.loads((tmp_path / "made" / "classes.json").read_text("utf-8"))) == 10
+def test_each_picture_stands_where_its_copy_does(pictures: np.ndarray, tmp_path: Path) -> None:
+    done = run(tmp_path)
+    assert done.stderr == ""
+    assert "train: 12 pictures" in done.stdout
+    for part in ("train", "test"):
+        with np.load(tmp_path / "made" / f"cifar10_{part}_lossless.npz", allow_pickle=False) as made:
+            assert np.array_equal(made["x"], pictures)
+            assert made["y"].tolist() == [0, 1] * 6
+            assert made["index"].tolist() == list(range(12))
+    assert json.loads((tmp_path / "made" / "classes.json").read_text("utf-8")) == CLASSES
 
 
-NO_LABELS = b"T" + (COUNT * 3072).to_bytes(4, "little") + bytes(5000)
-
-
-@pytest.mark.parametrize("data", [b"", b"no batch", NO_LABELS], ids=["empty", "words", "no labels"])
-def test_what_is_no_batch_is_said(data: bytes, tmp_path: Path) -> None:
-    (tmp_path / "batch").write_bytes(data)
-    done = run(tmp_path / "batch", tmp_path / "some.npz")
+@pytest.mark.parametrize("wrong", ["another picture", "one too few", "no folder", "another class"])
+def test_what_does_not_belong_together_is_said(pictures: np.ndarray, wrong: str, tmp_path: Path) -> None:
+    cats = tmp_path / "files" / "train" / "cat"
+    first = min(cats.iterdir())
+    if wrong == "another picture":
+        other = next(file for file in sorted(cats.iterdir()) if file != first)
+        first.write_bytes(other.read_bytes())
+    elif wrong == "one too few":
+        first.unlink()
+    elif wrong == "no folder":
+        (tmp_path / "files" / "train").rename(tmp_path / "files" / "trained")
+    else:
+        cats.rename(cats.with_name("cow"))
+    done = run(tmp_path)
     assert done.returncode == 1
-    assert "batch: " in done.stderr
+    assert done.stderr
     assert "Traceback" not in done.stderr
-    assert not (tmp_path / "some.npz").exists()
+    assert not (tmp_path / "made" / "cifar10_train_lossless.npz").exists()

@@ -32,6 +32,21 @@ def colour_classifier(path: Path, *, batch: int | str = "n", sharpness: float = 
     return save(path, nodes, {"weight": weight}, [batch, 3, SIDE, SIDE], ("logits", [batch, 3]))
 
 
+def falls_after_a_maximum(path: Path, activation: str) -> Path:
+    """A convolution, the maximum of 2 x 2, SiLU or Abs: input (n, 3, 8, 8), output (n, 8, 4, 4)."""
+    weight = np.random.default_rng(1).normal(0, 0.5, (8, 3, 3, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["pixels", "weight"], ["planes"], pads=[1, 1, 1, 1]),
+        helper.make_node("MaxPool", ["planes"], ["most"], kernel_shape=[2, 2], strides=[2, 2]),
+    ]
+    if activation == "SiLU":
+        nodes.append(helper.make_node("Sigmoid", ["most"], ["gate"]))
+        nodes.append(helper.make_node("Mul", ["most", "gate"], ["active"]))
+    else:
+        nodes.append(helper.make_node(activation, ["most"], ["active"]))
+    return save(path, nodes, {"weight": weight}, ["n", 3, SIDE, SIDE], ("active", ["n", 8, 4, 4]))
+
+
 def sums_over_the_batch(path: Path) -> Path:
     """Says that it takes batches, but mixes their pictures: input (n, 3, 8, 8), output (n, 3)."""
     nodes = [
@@ -136,6 +151,11 @@ def save(
     onnx.checker.check_model(model)
     onnx.save(model, path)
     return path
+
+
+def weights(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    """The constants in a graph, by name."""
+    return {one.name: numpy_helper.to_array(one) for one in onnx.load(path).graph.initializer}
 
 
 def manifest(**changes: Any) -> Manifest:

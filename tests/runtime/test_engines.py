@@ -5,7 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.runtime.graphs import SIDE, SIZES, breaks_when_run, colour_cells, colour_classifier, manifest, slow
+from tests.runtime.graphs import (
+    SIDE,
+    SIZES,
+    breaks_when_run,
+    colour_cells,
+    colour_classifier,
+    falls_after_a_maximum,
+    manifest,
+    slow,
+    weights,
+)
 
 from sightline.errors import ModelFailed
 from sightline.runtime.choose import Choice, open_engine
@@ -33,6 +43,21 @@ def test_outputs_carry_their_names_and_a_row_for_each_picture(tmp_path: Path, na
     assert engine.max_batch is None
     assert engine.info.title == f"{name} fp32"
     engine.close()
+
+
+@pytest.mark.parametrize("activation", ["SiLU", "Abs"])
+@pytest.mark.parametrize("name", NAMES)
+def test_an_activation_that_falls_is_applied_to_the_maximum(
+    tmp_path: Path, name: str, activation: str
+) -> None:
+    path = falls_after_a_maximum(tmp_path / "m.onnx", activation)
+    pixels = np.random.default_rng(0).normal(size=(2, 3, SIDE, SIDE)).astype(np.float32)
+    padded = np.pad(pixels, ((0, 0), (0, 0), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
+    planes = np.einsum("nchwij,ocij->nohw", windows, weights(path)["weight"])
+    most = planes.reshape(2, -1, SIDE // 2, 2, SIDE // 2, 2).max(axis=(3, 5))
+    wanted = most / (1 + np.exp(-most)) if activation == "SiLU" else np.abs(most)
+    np.testing.assert_allclose(engine_of(path, name).run(pixels)["active"], wanted, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", NAMES)

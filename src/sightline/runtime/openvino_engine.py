@@ -8,6 +8,7 @@ import queue
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import openvino
 from openvino import opset13, properties
 
@@ -49,6 +50,7 @@ class OpenVinoEngine:
             precision = precision_of(path, plan)
             if precision == "int8":
                 _read_sizes_late(model)
+            _keep_maximum_first(model)
             port = model.input(tensor) if tensor else model.input(0)
             self._shape = port.partial_shape
             lane, watch = _compile(core, model, plan, plan.lanes), Watch(limit_s)
@@ -130,6 +132,32 @@ def _read_sizes_late(model: Any) -> None:
         for reader in readers:
             reader.replace_source_output(same.output(0))
     model.validate_nodes_and_infer_types()
+
+
+def _keep_maximum_first(model: Any) -> None:
+    """Keep OpenVINO from computing an activation before the maximum that stands in front of it (2026.4).
+
+    In float32 it turns convolution, MaxPool, activation into convolution with activation, MaxPool. That is
+    the same only where the activation never falls. SiLU does: of -5 and -1 it gave silu(-5) = -0.03, not
+    silu(-1) = -0.27. A maximum with the least number there is changes nothing, and stays between the two.
+    """
+    for node in model.get_ordered_ops():
+        if node.get_type_name() != "MaxPool":
+            continue
+        pooled = node.output(0)
+        readers = list(pooled.get_target_inputs())
+        kind = pooled.get_element_type()
+        harmless = all(reader.get_node().get_type_name() in _NO_ACTIVATION for reader in readers)
+        if harmless or not kind.is_real():
+            continue
+        least = opset13.constant(np.finfo(kind.to_dtype()).min, kind)
+        same = opset13.maximum(pooled, least)
+        for reader in readers:
+            reader.replace_source_output(same.output(0))
+    model.validate_nodes_and_infer_types()
+
+
+_NO_ACTIVATION = ("Convolution", "GroupConvolution", "Concat", "MaxPool", "Result")
 
 
 def _results(compiled: Any) -> list[Any]:
