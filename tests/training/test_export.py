@@ -60,6 +60,13 @@ def test_the_bundle_is_complete_and_takes_any_batch(bundle: Path, data_settings:
     engine.close()
 
 
+def test_a_recipe_may_name_a_single_size(toy: Path, tmp_path: Path) -> None:
+    once = OVERRIDES | {"optimiser.epochs": 1, "input.sizes": [64]}
+    assert len(list(train(toy / "toy.toml", tmp_path / "run", overrides=once))) == 1
+    parity = export(toy / "toy.toml", tmp_path / "run", tmp_path / "bundle", overrides=once)
+    assert parity.cases == 3
+
+
 def test_the_served_road_finds_what_torch_finds(bundle: Path, run: Path, toy: Path, tmp_path: Path) -> None:
     plan = load_recipe(toy / "toy.toml", OVERRIDES)
     assert isinstance(plan, DetectRecipe)

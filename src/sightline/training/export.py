@@ -23,6 +23,8 @@ from sightline.training.subjects import subject_of
 
 SIZE_STEP = 32
 """Pixels between the sizes that a graph with free sizes takes."""
+_BATCHES = 3
+"""How many batches at least the graph is compared on, each of one picture more."""
 
 
 def export(
@@ -61,8 +63,9 @@ def write_graph(plan: Recipe, network: nn.Module, folder: Path) -> Parity:
     path = folder / MODEL_FILE
     draw = torch.Generator().manual_seed(0)
     usual = (plan.input.height, plan.input.width)
-    sides = [(side, side) for side in plan.input.sizes] or [usual] * 3
-    cases = [torch.rand(n, 3, *side, generator=draw) * 255 for n, side in enumerate(sides, 1)]
+    sides = [(side, side) for side in plan.input.sizes] or [usual]
+    rows = range(max(_BATCHES, len(sides)))
+    cases = [torch.rand(n + 1, 3, *sides[n % len(sides)], generator=draw) * 255 for n in rows]
     cases = [_as_seen(case, plan) for case in cases]
     names = (plan.input.tensor or "pixels", subject.outputs(plan))
     export_graph(served, cases[1], path, names=names, step=SIZE_STEP if plan.input.sizes else 0)
