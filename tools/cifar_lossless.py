@@ -2,11 +2,14 @@
 
     python tools/cifar_lossless.py FOLDERS COPIES OUT
 
-FOLDERS has ``train`` and ``test`` with a folder of files for each class, COPIES has ``cifar10_train.npz`` and
-``cifar10_test.npz``. Each file is put where the copy that is most like it stands, so that a position names
-the same picture in both packs. Writes ``cifar10_train_lossless.npz`` and ``cifar10_test_lossless.npz``, each
-with ``x`` (n, 32, 32, 3) uint8 RGB, ``y`` (n,) labels 0..9 and ``index`` (n,) positions, and
-``classes.json``.
+FOLDERS has ``train`` and ``test`` with a folder of files for each class; COPIES has ``cifar10_train.npz``,
+``cifar10_test.npz`` and the few that are known, ``cifar10_train_lossless_first1017.npz``. Each file is put
+where the copy that is most like it stands, so that a position names the same picture in both packs.
+
+Writes ``cifar10_train_lossless.npz`` and ``cifar10_test_lossless.npz``, each with ``x`` (n, 32, 32, 3)
+uint8 RGB, ``y`` (n,) labels 0..9 and ``index`` (n,) positions, and ``classes.json``.
+``cifar10_test_alone.npz`` is the test part less those pictures that look like one of train: their pixels,
+or their mirror's, correlate by more than 0.9.
 """
 
 import argparse
@@ -21,7 +24,9 @@ from sightline.errors import BadOption, SightlineError
 from sightline.evaluation.data import ClassSet, open_dataset
 from sightline.vision import codec
 
-PARTS = ("train", "test")
+ALIKE = 0.9
+"""Nearly all pairs above it are the same photograph, cut or coloured otherwise, or of one series."""
+_AT_ONCE = 500
 Pixels = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
 
@@ -59,8 +64,28 @@ def places(pictures: Pixels, truth: Numbers, copies: Pixels, copied: Numbers) ->
     return found
 
 
-def pack(folders: Path, copies: Path, out: Path, part: str) -> str:
-    """Write one part, and say how far its pictures are from their copies."""
+def likeness(pictures: Pixels, known: Pixels) -> npt.NDArray[np.float32]:
+    """Largest correlation of each picture's pixels, straight or mirrored, with those of a known one (n,)."""
+    wall = _standard(known).T
+    best = np.full(len(pictures), -1, np.float32)
+    for looks in (_standard(pictures), _standard(pictures[:, :, ::-1])):
+        for start in range(0, len(looks), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            best[part] = np.maximum(best[part], (looks[part] @ wall).max(1))
+    return best
+
+
+def _standard(pictures: Pixels) -> npt.NDArray[np.float32]:
+    """(n, values) of mean 0 and length 1; a picture of one colour is like no other."""
+    values = pictures.reshape(len(pictures), -1).astype(np.float32)
+    values -= values.mean(1, keepdims=True)
+    length = np.linalg.norm(values, axis=1, keepdims=True)
+    values /= np.where(length > 0, length, 1)
+    return values
+
+
+def pack(folders: Path, copies: Path, out: Path, part: str) -> tuple[Pixels, Numbers]:
+    """Write one part, and say how far its pictures are from their copies; pictures and classes in order."""
     pictures, truth, classes = opened(folders / part)
     copied, labels, names = opened(copies / f"cifar10_{part}.npz")
     if classes != names:
@@ -71,18 +96,36 @@ def pack(folders: Path, copies: Path, out: Path, part: str) -> str:
     np.savez(out / f"cifar10_{part}_lossless.npz", x=x, y=y, index=np.arange(len(y)))
     (out / "classes.json").write_text(json.dumps(names), encoding="utf-8")
     apart = np.abs(x.astype(np.int16) - copied).mean()
-    return f"{part}: {len(y)} pictures, {apart:.1f} of 255 from their copies on average"
+    print(f"{part}: {len(y)} pictures, {apart:.1f} of 255 from their copies on average")
+    return x, y
+
+
+def compare(train: Pixels, known: Path) -> None:
+    """Say how many of the pictures that came with the copies without loss are equal to those found."""
+    with np.load(known, allow_pickle=False) as pictures:
+        same = (train[pictures["index"]] == pictures["x"]).all((1, 2, 3))
+    print(f"{same.sum()} of {len(same)} pictures of {known.name} are equal")
+
+
+def leave_out_lookalikes(out: Path, test: tuple[Pixels, Numbers], train: Pixels) -> None:
+    """Write the pictures of test that are like none of train, and say how many there are."""
+    x, y = test
+    index = np.flatnonzero(likeness(x, train) <= ALIKE)
+    np.savez(out / "cifar10_test_alone.npz", x=x[index], y=y[index], index=index)
+    print(f"{len(index)} of {len(x)} pictures of test look like none of train")
 
 
 def main() -> None:
-    """Write both parts."""
+    """Write both parts, and what is alone."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     for name in ("folders", "copies", "out"):
         parser.add_argument(name, type=Path)
     words = parser.parse_args()
     try:
-        for part in PARTS:
-            print(pack(words.folders, words.copies, words.out, part))
+        train, _ = pack(words.folders, words.copies, words.out, "train")
+        compare(train, words.copies / "cifar10_train_lossless_first1017.npz")
+        test = pack(words.folders, words.copies, words.out, "test")
+        leave_out_lookalikes(words.out, test, train)
     except (OSError, ValueError, SightlineError) as error:
         sys.exit(str(error))
 

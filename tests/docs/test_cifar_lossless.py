@@ -23,17 +23,24 @@ def jpeg(pixels: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> np.ndarray:
-    """Twelve blurred noises, even ones cats, odd ones dogs: files in some order, and a pack of copies."""
-    coarse = np.random.default_rng(0).integers(0, 256, (12, 4, 4, 3), np.uint8)
-    made = np.stack([np.asarray(Image.fromarray(one).resize((32, 32), 2)) for one in coarse])
-    for part in ("train", "test"):
-        for place, one in enumerate(made):
+    """Twelve blurred noises, even ones cats, odd ones dogs: files in some order, and a pack of copies.
+
+    The last three of test are those of train: darker, mirrored, and as they are.
+    """
+    coarse = np.random.default_rng(0).integers(0, 256, (2, 12, 4, 4, 3), np.uint8)
+    blurred = [[np.asarray(Image.fromarray(one).resize((32, 32), 2)) for one in part] for part in coarse]
+    made = np.array(blurred)
+    made[1, 9:] = made[0, 9] // 2 + 20, made[0, 10, :, ::-1], made[0, 11]
+    for part, pixels in zip(("train", "test"), made, strict=True):
+        for place, one in enumerate(pixels):
             folder = tmp_path / "files" / part / CLASSES[place % 2]
             folder.mkdir(parents=True, exist_ok=True)
             Image.fromarray(one).save(folder / f"{(place * 5) % 12:02}.png")
-        copies = np.stack([jpeg(one) for one in made])
+        copies = np.stack([jpeg(one) for one in pixels])
         (tmp_path / "copies").mkdir(exist_ok=True)
         np.savez(tmp_path / "copies" / f"cifar10_{part}.npz", x=copies, y=np.arange(12) % 2)
+    known = tmp_path / "copies" / "cifar10_train_lossless_first1017.npz"
+    np.savez(known, x=made[0, :3], y=[0, 1, 0], index=np.arange(3))
     (tmp_path / "copies" / "classes.json").write_text(json.dumps(CLASSES), "utf-8")
     return made
 
@@ -49,12 +56,21 @@ def test_each_picture_stands_where_its_copy_does(pictures: np.ndarray, tmp_path:
     done = run(tmp_path)
     assert done.stderr == ""
     assert "train: 12 pictures" in done.stdout
-    for part in ("train", "test"):
+    assert "3 of 3 pictures of cifar10_train_lossless_first1017.npz are equal" in done.stdout
+    for part, wanted in zip(("train", "test"), pictures, strict=True):
         with np.load(tmp_path / "made" / f"cifar10_{part}_lossless.npz", allow_pickle=False) as made:
-            assert np.array_equal(made["x"], pictures)
+            assert np.array_equal(made["x"], wanted)
             assert made["y"].tolist() == [0, 1] * 6
             assert made["index"].tolist() == list(range(12))
     assert json.loads((tmp_path / "made" / "classes.json").read_text("utf-8")) == CLASSES
+
+
+def test_what_is_like_a_picture_of_train_is_left_out(pictures: np.ndarray, tmp_path: Path) -> None:
+    assert "9 of 12 pictures of test look like none of train" in run(tmp_path).stdout
+    with np.load(tmp_path / "made" / "cifar10_test_alone.npz", allow_pickle=False) as made:
+        assert made["index"].tolist() == list(range(9))
+        assert np.array_equal(made["x"], pictures[1, :9])
+        assert made["y"].tolist() == [place % 2 for place in range(9)]
 
 
 @pytest.mark.parametrize("wrong", ["another picture", "one too few", "no folder", "another class"])
