@@ -16,6 +16,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,58 +26,66 @@ from sightline.evaluation.data import ClassSet, open_dataset
 from sightline.vision import codec
 
 ALIKE = 0.9
-"""Nearly all pairs above it are the same photograph, cut or coloured otherwise, or of one series."""
+"""Most pairs above it are one photograph, cut or coloured otherwise, or one series; the others sea or sky."""
 _AT_ONCE = 500
 Pixels = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]
 
 
-def opened(path: Path) -> tuple[Pixels, Numbers, tuple[str, ...]]:
-    """Pictures (n, height, width, 3) RGB of one size, class of each (n,), and the names of the classes."""
+class Part(NamedTuple):
+    """Pictures (n, height, width, 3) RGB of one size, the class of each (n,), the names of the classes."""
+
+    x: Pixels
+    y: Numbers
+    classes: tuple[str, ...]
+
+
+def opened(path: Path) -> Part:
+    """A folder or pack."""
     dataset = open_dataset(path)
     if not isinstance(dataset, ClassSet):
         raise BadOption(f"{path} holds no pictures of one class each.")
     pixels = [codec.decode(picture.read(), codec.Limits()).pixels for picture in dataset.pictures]
     truth = [picture.truth for picture in dataset.pictures]
-    return np.stack(pixels), np.array(truth, np.int64), dataset.classes
+    return Part(np.stack(pixels), np.array(truth, np.int64), dataset.classes)
 
 
-def places(pictures: Pixels, truth: Numbers, copies: Pixels, copied: Numbers) -> Numbers:
+def places(pictures: Part, copies: Part) -> Numbers:
     """For each picture, where the copy of the same class stands whose pixels are nearest (n,).
 
     Raises:
         ValueError: Two pictures are nearest to one copy, or a copy is nobody's.
     """
-    found = np.full(len(pictures), -1, np.int64)
-    for label in np.unique(truth):
-        mine, theirs = np.flatnonzero(truth == label), np.flatnonzero(copied == label)
+    found = np.full(len(pictures.y), -1, np.int64)
+    for label in np.unique(pictures.y):
+        mine, theirs = np.flatnonzero(pictures.y == label), np.flatnonzero(copies.y == label)
         if not len(theirs):
-            break
-        a = pictures[mine].reshape(len(mine), -1).astype(np.float32)
-        b = copies[theirs].reshape(len(theirs), -1).astype(np.float32)
+            continue
+        a = pictures.x[mine].reshape(len(mine), -1).astype(np.float32)
+        b = copies.x[theirs].reshape(len(theirs), -1).astype(np.float32)
         apart = (b * b).sum(1)[None] - 2 * a @ b.T  # the squared distance, but for what a row has in common
         found[mine] = theirs[apart.argmin(1)]
-    if sorted(found.tolist()) != list(range(len(copies))):
+    if sorted(found.tolist()) != list(range(len(copies.y))):
         named = len(set(found.tolist()) - {-1})
         raise ValueError(
-            f"{named} of {len(copies)} copies found for {len(pictures)}; are these their pictures?"
+            f"{named} of {len(copies.y)} copies found for {len(found)} pictures; are these their pictures?"
         )
     return found
 
 
 def likeness(pictures: Pixels, known: Pixels) -> npt.NDArray[np.float32]:
     """Largest correlation of each picture's pixels, straight or mirrored, with those of a known one (n,)."""
-    wall = _standard(known).T
+    known_values = _standard(known).T
     best = np.full(len(pictures), -1, np.float32)
-    for looks in (_standard(pictures), _standard(pictures[:, :, ::-1])):
-        for start in range(0, len(looks), _AT_ONCE):
+    for values in (_standard(pictures), _standard(pictures[:, :, ::-1])):
+        for start in range(0, len(values), _AT_ONCE):
             part = slice(start, start + _AT_ONCE)
-            best[part] = np.maximum(best[part], (looks[part] @ wall).max(1))
+            best[part] = np.maximum(best[part], (values[part] @ known_values).max(1))
     return best
 
 
 def _standard(pictures: Pixels) -> npt.NDArray[np.float32]:
-    """(n, values) of mean 0 and length 1; a picture of one colour is like no other."""
+    """(n, values) of mean 0 and length 1; a picture of one grey is like no other."""
     values = pictures.reshape(len(pictures), -1).astype(np.float32)
     values -= values.mean(1, keepdims=True)
     length = np.linalg.norm(values, axis=1, keepdims=True)
@@ -84,35 +93,43 @@ def _standard(pictures: Pixels) -> npt.NDArray[np.float32]:
     return values
 
 
-def pack(folders: Path, copies: Path, out: Path, part: str) -> tuple[Pixels, Numbers]:
-    """Write one part, and say how far its pictures are from their copies; pictures and classes in order."""
-    pictures, truth, classes = opened(folders / part)
-    copied, labels, names = opened(copies / f"cifar10_{part}.npz")
-    if classes != names:
-        raise ValueError(f"{folders / part} has the classes {', '.join(classes)}; wanted {', '.join(names)}")
-    order = np.argsort(places(pictures, truth, copied, labels))
-    x, y = pictures[order], truth[order]
-    out.mkdir(parents=True, exist_ok=True)
-    np.savez(out / f"cifar10_{part}_lossless.npz", x=x, y=y, index=np.arange(len(y)))
-    (out / "classes.json").write_text(json.dumps(names), encoding="utf-8")
-    apart = np.abs(x.astype(np.int16) - copied).mean()
-    print(f"{part}: {len(y)} pictures, {apart:.1f} of 255 from their copies on average")
-    return x, y
+def ordered(folders: Path, copies: Part) -> Part:
+    """Pictures in the order of their copies; says how far they are from these."""
+    pictures = opened(folders)
+    if pictures.classes != copies.classes:
+        raise ValueError(
+            f"{folders} has the classes {', '.join(pictures.classes)}; wanted {', '.join(copies.classes)}"
+        )
+    order = np.argsort(places(pictures, copies))
+    found = Part(pictures.x[order], pictures.y[order], copies.classes)
+    apart = np.abs(found.x.astype(np.int16) - copies.x).mean()
+    print(f"{folders.name}: {len(order)} pictures, {apart:.1f} of 255 from their copies on average")
+    return found
 
 
 def compare(train: Pixels, known: Path) -> None:
-    """Say how many of the pictures that came with the copies without loss are equal to those found."""
+    """Say that the pictures that came with the copies without loss are those found.
+
+    Raises:
+        ValueError: One is another; who leaves out these positions would leave out the wrong pictures.
+    """
     with np.load(known, allow_pickle=False) as pictures:
         same = (train[pictures["index"]] == pictures["x"]).all((1, 2, 3))
-    print(f"{same.sum()} of {len(same)} pictures of {known.name} are equal")
+    found = f"{same.sum()} of {len(same)} pictures of {known.name} are equal"
+    if not same.all():
+        raise ValueError(found)
+    print(found)
 
 
-def leave_out_lookalikes(out: Path, test: tuple[Pixels, Numbers], train: Pixels) -> None:
-    """Write the pictures of test that are like none of train, and say how many there are."""
-    x, y = test
-    index = np.flatnonzero(likeness(x, train) <= ALIKE)
-    np.savez(out / "cifar10_test_alone.npz", x=x[index], y=y[index], index=index)
-    print(f"{len(index)} of {len(x)} pictures of test look like none of train")
+def write(out: Path, train: Part, test: Part) -> None:
+    """Write both parts, and those of test that look like none of train."""
+    alone = np.flatnonzero(likeness(test.x, train.x) <= ALIKE)
+    print(f"{len(alone)} of {len(test.y)} pictures of test look like none of train")
+    out.mkdir(parents=True, exist_ok=True)
+    for name, part in (("train_lossless", train), ("test_lossless", test)):
+        np.savez(out / f"cifar10_{name}.npz", x=part.x, y=part.y, index=np.arange(len(part.y)))
+    np.savez(out / "cifar10_test_alone.npz", x=test.x[alone], y=test.y[alone], index=alone)
+    (out / "classes.json").write_text(json.dumps(test.classes), encoding="utf-8")
 
 
 def main() -> None:
@@ -122,11 +139,11 @@ def main() -> None:
         parser.add_argument(name, type=Path)
     words = parser.parse_args()
     try:
-        train, _ = pack(words.folders, words.copies, words.out, "train")
-        compare(train, words.copies / "cifar10_train_lossless_first1017.npz")
-        test = pack(words.folders, words.copies, words.out, "test")
-        leave_out_lookalikes(words.out, test, train)
-    except (OSError, ValueError, SightlineError) as error:
+        train = ordered(words.folders / "train", opened(words.copies / "cifar10_train.npz"))
+        compare(train.x, words.copies / "cifar10_train_lossless_first1017.npz")
+        test = ordered(words.folders / "test", opened(words.copies / "cifar10_test.npz"))
+        write(words.out, train, test)
+    except (OSError, ValueError, LookupError, SightlineError) as error:
         sys.exit(str(error))
 
 

@@ -73,9 +73,20 @@ def test_what_is_like_a_picture_of_train_is_left_out(pictures: np.ndarray, tmp_p
         assert made["y"].tolist() == [place % 2 for place in range(9)]
 
 
-@pytest.mark.parametrize("wrong", ["another picture", "one too few", "no folder", "another class"])
+WRONG = {
+    "another picture": "11 of 12 copies found",
+    "one too few": "11 of 12 copies found",
+    "no folder": "train",
+    "another class": "has the classes cow, dog; wanted cat, dog",
+    "other positions": "0 of 3 pictures of cifar10_train_lossless_first1017.npz are equal",
+    "no positions": "index",
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_what_does_not_belong_together_is_said(pictures: np.ndarray, wrong: str, tmp_path: Path) -> None:
     cats = tmp_path / "files" / "train" / "cat"
+    known = tmp_path / "copies" / "cifar10_train_lossless_first1017.npz"
     first = min(cats.iterdir())
     if wrong == "another picture":
         other = next(file for file in sorted(cats.iterdir()) if file != first)
@@ -84,10 +95,14 @@ def test_what_does_not_belong_together_is_said(pictures: np.ndarray, wrong: str,
         first.unlink()
     elif wrong == "no folder":
         (tmp_path / "files" / "train").rename(tmp_path / "files" / "trained")
-    else:
+    elif wrong == "another class":
         cats.rename(cats.with_name("cow"))
+    elif wrong == "other positions":
+        np.savez(known, x=pictures[0, :3], y=[0, 1, 0], index=np.arange(3, 6))
+    else:
+        np.savez(known, x=pictures[0, :3], y=[0, 1, 0])
     done = run(tmp_path)
     assert done.returncode == 1
-    assert done.stderr
+    assert WRONG[wrong] in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "made" / "cifar10_train_lossless.npz").exists()

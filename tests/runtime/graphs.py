@@ -32,19 +32,35 @@ def colour_classifier(path: Path, *, batch: int | str = "n", sharpness: float = 
     return save(path, nodes, {"weight": weight}, [batch, 3, SIDE, SIDE], ("logits", [batch, 3]))
 
 
-def falls_after_a_maximum(path: Path, activation: str) -> Path:
-    """A convolution, the maximum of 2 x 2, SiLU or Abs: input (n, 3, 8, 8), output (n, 8, 4, 4)."""
-    weight = np.random.default_rng(1).normal(0, 0.5, (8, 3, 3, 3)).astype(np.float32)
+def falls_after_a_maximum(path: Path, activation: str, *, half: bool = False) -> Path:
+    """A convolution, the maximum of 2 x 2, an activation: input (n, 3, 8, 8), output (n, 8, 4, 4).
+
+    ``half`` computes in float16.
+    """
+    kind = np.float16 if half else np.float32
+    weight = np.random.default_rng(1).normal(0, 0.5, (8, 3, 3, 3)).astype(kind)
+    constants = {"weight": weight, "six": np.array(6, kind)}
     nodes = [
-        helper.make_node("Conv", ["pixels", "weight"], ["planes"], pads=[1, 1, 1, 1]),
+        helper.make_node("Conv", ["pixels" if not half else "few", "weight"], ["planes"], pads=[1, 1, 1, 1]),
         helper.make_node("MaxPool", ["planes"], ["most"], kernel_shape=[2, 2], strides=[2, 2]),
     ]
-    if activation == "SiLU":
-        nodes.append(helper.make_node("Sigmoid", ["most"], ["gate"]))
-        nodes.append(helper.make_node("Mul", ["most", "gate"], ["active"]))
+    last = "most"
+    if activation == "Min, SiLU":
+        nodes.append(helper.make_node("Min", ["most", "six"], ["least"]))
+        last = "least"
+    elif activation == "Concat, SiLU":
+        nodes.append(helper.make_node("Concat", ["most"], ["whole"], axis=1))
+        last = "whole"
+    if activation.endswith("SiLU"):
+        nodes.append(helper.make_node("Sigmoid", [last], ["gate"]))
+        nodes.append(helper.make_node("Mul", [last, "gate"], ["active"]))
     else:
-        nodes.append(helper.make_node(activation, ["most"], ["active"]))
-    return save(path, nodes, {"weight": weight}, ["n", 3, SIDE, SIDE], ("active", ["n", 8, 4, 4]))
+        nodes.append(helper.make_node(activation, [last], ["active"]))
+    if half:
+        nodes.insert(0, helper.make_node("Cast", ["pixels"], ["few"], to=TensorProto.FLOAT16))
+        nodes[-1].output[0] = "half"
+        nodes.append(helper.make_node("Cast", ["half"], ["active"], to=TensorProto.FLOAT))
+    return save(path, nodes, constants, ["n", 3, SIDE, SIDE], ("active", ["n", 8, 4, 4]))
 
 
 def sums_over_the_batch(path: Path) -> Path:

@@ -2,7 +2,7 @@
 
 A measured choice is made in a child process (``sightline.runtime.measure``), so a graph that
 crashes an engine costs nothing, and OpenVINO's memory is not paid by a server that does not use
-it. It is kept per model digest, processor, engine versions and the settings that matter.
+it. It is kept per model digest, processor, engine versions, our own version and the settings that matter.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from sightline import __version__
 from sightline.errors import ModelFailed
 from sightline.manifest import Manifest
 from sightline.private import make_folder
@@ -199,7 +200,8 @@ def _record(path: Path, manifest: Manifest, settings: Settings, cache_dir: Path)
     digest = manifest.sha256 or hashlib.sha256(path.read_bytes()).hexdigest()
     unknown = {"half_looks"} if manifest.input.sizes else {"half_looks", "sizes"}  # no other numbers
     known = manifest.input.model_dump(exclude=unknown)
-    about = [_knobs(settings), installed("onnxruntime"), installed("openvino"), known]
+    # Another version of ours may drive an engine otherwise.
+    about = [_knobs(settings), __version__, installed("onnxruntime"), installed("openvino"), known]
     about += [f"{item.sha256} {item.trusted} {item.engines}" for item in manifest.variants]
     mark = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:8]
     return cache_dir / f"{digest[:32]}-{this_machine().fingerprint}-{mark}.json"
