@@ -24,12 +24,16 @@ _AT_ONCE = 100
 Signs = npt.NDArray[np.bool_]
 
 
-def signs(path: Path) -> Signs:
-    """(16, 16) whether each grey value is larger than its left neighbour."""
+def grey(path: Path) -> Image.Image:
+    """A picture in grey, small where its format lets it be read small."""
     with Image.open(path) as opened:
         opened.draft("L", (4 * _SIDE, 4 * _SIDE))
-        grey = opened.convert("L").resize((_SIDE + 1, _SIDE), Image.Resampling.BOX)
-    values = np.asarray(grey, np.int16)
+        return opened.convert("L")
+
+
+def signs(picture: Image.Image) -> Signs:
+    """(16, 16) whether each grey value of a grey picture is larger than its left neighbour."""
+    values = np.asarray(picture.resize((_SIDE + 1, _SIDE), Image.Resampling.BOX), np.int16)
     return values[:, 1:] > values[:, :-1]
 
 
@@ -38,10 +42,10 @@ def alike(trained: Sequence[Path], judged: Sequence[Path], most: int) -> list[tu
 
     Like: at most ``most`` of 256 signs differ, straight or mirrored.
     """
-    known = np.array([signs(path).ravel() for path in trained])
+    known = np.array([signs(grey(path)).ravel() for path in trained])
     found = []
     for path in judged:
-        straight = signs(path)
+        straight = signs(grey(path))
         looks = (straight.ravel(), ~straight[:, ::-1].ravel())
         apart = np.concatenate(
             [

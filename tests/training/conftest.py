@@ -24,7 +24,7 @@ root = "ROOT"
 [[data.train]]
 pictures = "pictures"
 annotations = "toy.json"
-except_url = "/held/"
+except_url = ["/held/"]
 [[data.watch]]
 pictures = "pictures"
 annotations = "toy.json"

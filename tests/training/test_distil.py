@@ -45,7 +45,7 @@ views = 24
 [[data.train]]
 pictures = "pictures"
 annotations = "toy.json"
-except_url = "/held/"
+except_url = ["/held/"]
 smallest = 12
 [[data.watch]]
 pictures = "pictures"
@@ -238,7 +238,7 @@ def test_a_short_version_of_features(shared: Path, tmp_path: Path) -> None:
             {
                 "pictures": "data/coco_mini/images/train",
                 "annotations": "data/coco_mini/annotations/instances_train.json",
-                "except_url": "/val2017/",
+                "except_url": ["/val2017/"],
                 "windows": 1,
                 "objects": 1,
                 "first": 4,

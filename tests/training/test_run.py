@@ -129,7 +129,7 @@ def test_relative_steps_are_in_proportion_to_the_weights(recipe: Path, tmp_path:
 COCO_MINI = {
     "pictures": "data/coco_mini/images/train",
     "annotations": "data/coco_mini/annotations/instances_train.json",
-    "except_url": "/val2017/",
+    "except_url": ["/val2017/"],
     "first": 4,
 }
 PEOPLE = {

@@ -4,7 +4,7 @@ Figures are judged on such files elsewhere (``sightline.evaluation.data``); here
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,12 @@ def read_table(path: Path) -> dict[str, Any]:
             msg = f"the file holds a {type(table).__name__}, wanted an object"
             raise TypeError(msg)
         return table
+
+
+def wanted(image: dict[str, Any], only: str, without: Sequence[str]) -> bool:
+    """Whether the ``coco_url`` of an image (none: empty) holds ``only``, and nothing of ``without``."""
+    url = image.get("coco_url", "")
+    return only in url and not any(text in url for text in without)
 
 
 @contextmanager

@@ -161,7 +161,12 @@ def _training(plan: Recipe, manifest: Manifest, log: Sequence[Mapping[str, Any]]
         )
     if log:
         places = "; ".join(dict.fromkeys(record.get("machine") or machine() for record in log))
-        lines.append(f"It took {hours:.2f} hours: {places}; {options.threads} threads.")
+        workers = (
+            f"{options.processes} processes of one thread"
+            if options.processes > 1
+            else f"{options.threads} threads"
+        )
+        lines.append(f"It took {hours:.2f} hours: {places}; {workers}.")
         halves = sum(record.get("precision") == "bfloat16" for record in log)
         lines += [f"Multiplied in bfloat16 in {halves} of {len(log)} epochs."] * bool(halves)
     return _list(lines, "")

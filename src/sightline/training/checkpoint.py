@@ -26,7 +26,7 @@ _NOT_COUNTED: Any = {
     "version": True,
     "bundle": True,
     "data": {"root", "cache"},
-    "optimiser": {"stop", "threads", "precision"},
+    "optimiser": {"stop", "threads", "processes", "precision"},
 }
 """What may differ between a checkpoint's recipe and the one that goes on with it."""
 

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from sightline.errors import BadOption
-from sightline.training.annotations import read_table, told
+from sightline.training.annotations import read_table, told, wanted
 
 _Box = tuple[float, float, float, float]
 WHOLE: _Box = (0.0, 0.0, 1.0, 1.0)
@@ -60,7 +60,7 @@ def read_marked(
     *,
     file_key: str = "file_name",
     only_url: str = "",
-    except_url: str = "",
+    except_url: Sequence[str] = (),
 ) -> list[Marked]:
     """The pictures of a COCO file that are in the folder ``pictures``; regions of crowds are left out.
 
@@ -79,9 +79,7 @@ def read_marked(
         images = [
             item
             for item in table["images"]
-            if only_url in item.get("coco_url", "")
-            and not (except_url and except_url in item.get("coco_url", ""))
-            and (pictures / item[file_key]).is_file()
+            if wanted(item, only_url, except_url) and (pictures / item[file_key]).is_file()
         ]
     found = []
     for item in images:

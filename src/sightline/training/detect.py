@@ -68,6 +68,7 @@ class DetectLesson:
 
     def __init__(self, recipe: DetectRecipe) -> None:
         self.recipe = recipe
+        self.part = slice(None)
         self.labels = labels_of(recipe)
         self.size = recipe.input.width
         self.sizes = recipe.augment.sizes or (self.size,)
@@ -193,9 +194,20 @@ class DetectLesson:
         augment = self.recipe.augment
         if epoch >= self.recipe.optimiser.epochs - augment.plain_epochs:
             augment = augment.model_copy(update={"mosaic": 0.0})
-        draw = np.random.default_rng([self.recipe.seed, epoch, step])
-        size = int(draw.choice(self.sizes))
-        return stack([vary(self.pool, int(i), size, augment, draw, stretch=self.stretch) for i in index])
+        size = int(np.random.default_rng([self.recipe.seed, epoch, step]).choice(self.sizes))
+        return stack(
+            [
+                vary(
+                    self.pool,
+                    int(index[place]),
+                    size,
+                    augment,
+                    np.random.default_rng([self.recipe.seed, epoch, step, place]),
+                    stretch=self.stretch,
+                )
+                for place in range(len(index))[self.part]
+            ]
+        )
 
 
 def _look(model: nn.Module, batch: Batch) -> object:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, is_dataclass, replace
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from sightline.manifest import Head, Task
 from sightline.runtime.features import this_machine
 from sightline.training.recipe_form import Optimiser, Recipe
+from sightline.training.sharing import Share
 
 R = TypeVar("R", bound=Recipe)
 
@@ -33,6 +34,20 @@ class Lesson(Protocol):
 
     def judge(self, model: nn.Module) -> dict[str, float]:
         """How good ``model`` is on the pictures that are only watched; may be empty."""
+
+
+class Divided(Lesson, Protocol):
+    """A lesson whose batches several processes can share."""
+
+    part: slice
+    """Which pictures of each batch are this process's."""
+
+
+def parted(lesson: Lesson, share: Share) -> Lesson:
+    """The lesson, of whose batches this process has its share from now on."""
+    if share.count > 1:
+        cast("Divided", lesson).part = slice(share.place, None, share.count)
+    return lesson
 
 
 @dataclass(frozen=True, slots=True)

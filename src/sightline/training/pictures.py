@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance, ImageOps
 
-from sightline.training.annotations import read_table, told
+from sightline.training.annotations import read_table, told, wanted
 from sightline.training.recipe_detect import Augment, DetectRecipe, Source
 from sightline.types import Bool, Float32, Int64, Mask, UInt8
 from sightline.vision import masks, polygons
@@ -86,7 +86,7 @@ def read_source(recipe: DetectRecipe, source: Source, labels: Sequence[str]) -> 
         for mark in table["annotations"]:
             if mark["category_id"] in category:
                 marks.setdefault(mark["image_id"], []).append(mark)
-        kept = [item for item in table["images"] if _wanted(source, item.get("coco_url", ""))]
+        kept = [item for item in table["images"] if wanted(item, source.only_url, source.except_url)]
         if source.skip_missing:
             kept = [item for item in kept if (folder / item[source.file_key]).is_file()]
     found = []
@@ -108,10 +108,6 @@ def labels_of(recipe: DetectRecipe) -> tuple[str, ...]:
     table = read_table(path)
     with told(path.name, "a category"):
         return tuple(item["name"] for item in sorted(table["categories"], key=lambda item: item["id"]))
-
-
-def _wanted(source: Source, url: str) -> bool:
-    return source.only_url in url and not (source.except_url and source.except_url in url)
 
 
 def _example(folder: Path, source: Source, item: dict, marks: list, category: dict[int, int]) -> Example:  # type: ignore[type-arg]

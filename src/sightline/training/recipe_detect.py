@@ -14,7 +14,9 @@ class Source(Frozen):
     pictures: str
     annotations: str
     only_url: str = Field(default="", description="Keep pictures whose coco_url holds this text.")
-    except_url: str = Field(default="", description="Leave out pictures whose coco_url holds this text.")
+    except_url: tuple[str, ...] = Field(
+        default=(), description="Leave out pictures whose coco_url holds one of these texts."
+    )
     complete: bool = Field(
         default=True,
         description="Every object of every label is marked. If not, an unmarked object is no proof that "

@@ -14,7 +14,9 @@ class Pieces(Frozen):
     pictures: str
     annotations: str
     only_url: str = Field(default="", description="Keep pictures whose coco_url holds this text.")
-    except_url: str = Field(default="", description="Leave out pictures whose coco_url holds this text.")
+    except_url: tuple[str, ...] = Field(
+        default=(), description="Leave out pictures whose coco_url holds one of these texts."
+    )
     file_key: str = Field(default="file_name", description="Which entry of an image names its file.")
     whole: bool = Field(default=True, description="The whole picture is a piece.")
     windows: int = Field(default=2, ge=0, description="Square windows anywhere, from each picture.")

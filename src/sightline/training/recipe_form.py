@@ -52,11 +52,25 @@ class Optimiser(Frozen):
     weight_decay: float = Field(default=0.01, ge=0)
     clip: float = Field(default=10.0, gt=0, description="Longest gradient.")
     average: float = Field(default=0.999, ge=0, lt=1, description="Share of the old average kept per step.")
-    threads: int = Field(default=2, gt=0)
+    threads: int = Field(default=2, gt=0, description="Of each process.")
+    processes: int = Field(
+        default=1,
+        gt=0,
+        le=64,
+        description="That learn together, each a part of every batch, with one thread each. Detectors only, "
+        "without batch norm.",
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32",
         description="Of what is multiplied in training; bfloat16 only where the processor can do it itself.",
     )
+
+    @model_validator(mode="after")
+    def _batches_can_be_shared(self) -> "Optimiser":
+        if self.processes > 1 and (self.threads > 1 or self.batch % self.processes):
+            msg = f"processes = {self.processes} wants threads = 1 and a batch that it divides."
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _cycles_are_all_epochs(self) -> "Optimiser":
@@ -112,6 +126,15 @@ class Recipe(Frozen):
     augment: Frozen
     loss: Frozen
     bundle: Bundle
+
+    @model_validator(mode="after")
+    def _only_detectors_are_shared(self) -> "Recipe":
+        if self.optimiser.processes > 1 and (
+            self.task != "detect" or getattr(self.network, "norm", "") != "none"
+        ):
+            msg = "optimiser.processes is for detectors with network.norm = none"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _only_classes_are_averaged(self) -> "Recipe":

@@ -15,10 +15,11 @@ from sightline.errors import ModelFailed
 from sightline.runtime.allocator import keep_much
 from sightline.training.averaging import Average, rate_share
 from sightline.training.checkpoint import last_epoch, prepare, restore, save, save_weights
-from sightline.training.lesson import multiplied
+from sightline.training.lesson import Lesson, multiplied, parted
 from sightline.training.machine import machine
 from sightline.training.muon import muon_of
 from sightline.training.recipe import Recipe, load_recipe
+from sightline.training.sharing import Share, together
 from sightline.training.subjects import subject_of
 
 
@@ -54,52 +55,75 @@ def train(
     _settle(plan)
     lesson = subject_of(plan).lesson(plan)
     model = lesson.model
-    options = plan.optimiser
-    optimiser = OPTIMISERS[options.kind](model, plan)
-    average = Average(model, options.average)
+    optimiser = OPTIMISERS[plan.optimiser.kind](model, plan)
+    average = Average(model, plan.optimiser.average)
     records = restore(out, plan, model, optimiser, average)
+    run = _Run(plan, lesson, optimiser, average, range(len(records), last_epoch(plan)))
 
-    for epoch in range(len(records), last_epoch(plan)):
-        started = time.perf_counter()
+    with together(plan.optimiser.processes, model, run.learn_all) as share:
+        for epoch in run.epochs:
+            started = time.perf_counter()
+            sums, rate = run.learn(epoch, share)
+            trained = time.perf_counter() - started
+            record = Epoch(
+                number=epoch + 1,
+                epochs=plan.optimiser.epochs,
+                loss={name: round(value, 4) for name, value in sums.items()},
+                metrics=lesson.judge(average.model),
+                rate=rate,
+                pictures_per_s=round(lesson.steps * plan.optimiser.batch / trained, 1),
+                seconds=round(time.perf_counter() - started, 1),
+            )
+            records.append(asdict(record) | {"machine": machine(), "precision": multiplied(plan.optimiser)})
+            save(out, plan, records, model, optimiser, average)
+            yield record
+
+    save_weights(out, plan, average)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What every process of a run has."""
+
+    plan: Recipe
+    lesson: Lesson
+    optimiser: torch.optim.Optimizer
+    average: Average
+    epochs: range
+    """Those that are left, from 0."""
+
+    def learn_all(self, share: Share) -> None:
+        """What all processes but the first do."""
+        for epoch in self.epochs:
+            self.learn(epoch, share)
+
+    def learn(self, epoch: int, share: Share) -> tuple[dict[str, float], float]:
+        """One epoch, of each batch this process's share: the mean parts of the loss, and the last rate."""
+        options, lesson, model = self.plan.optimiser, parted(self.lesson, share), self.lesson.model
         sums: dict[str, float] = {}
         rate = 0.0
         model.train()
         freeze(model, fresh_only=epoch < options.fresh_epochs)
         for step, batch in enumerate(lesson.batches(epoch)):
-            done = epoch * lesson.steps + step
-            rate = options.rate * rate_share(options, done, lesson.steps)
-            for group in optimiser.param_groups:
+            rate = options.rate * rate_share(options, epoch * lesson.steps + step, lesson.steps)
+            for group in self.optimiser.param_groups:
                 group["lr"] = rate * group["scale"]
 
             parts = lesson.loss(batch)
-            optimiser.zero_grad(set_to_none=True)
+            self.optimiser.zero_grad(set_to_none=True)
             torch.stack(list(parts.values())).sum().backward()
+            told = share.agree(model, parts)
             length = torch.nn.utils.clip_grad_norm_(model.parameters(), options.clip)
             if not torch.isfinite(length):
                 raise ModelFailed(
-                    f"The loss of {plan.name} is no number in epoch {epoch + 1}, step {step + 1}.",
+                    f"The loss of {self.plan.name} is no number in epoch {epoch + 1}, step {step + 1}.",
                     next_step="Lower optimiser.rate in the recipe and train again.",
                 )
-            optimiser.step()  # what has no gradient stays
-            average.update(model)
-            for name, value in parts.items():
-                sums[name] = sums.get(name, 0.0) + float(value.detach()) / lesson.steps
-
-        trained = time.perf_counter() - started
-        record = Epoch(
-            number=epoch + 1,
-            epochs=options.epochs,
-            loss={name: round(value, 4) for name, value in sums.items()},
-            metrics=lesson.judge(average.model),
-            rate=rate,
-            pictures_per_s=round(lesson.steps * options.batch / trained, 1),
-            seconds=round(time.perf_counter() - started, 1),
-        )
-        records.append(asdict(record) | {"machine": machine(), "precision": multiplied(options)})
-        save(out, plan, records, model, optimiser, average)
-        yield record
-
-    save_weights(out, plan, average)
+            self.optimiser.step()  # what has no gradient stays
+            self.average.update(model)
+            for name, value in told.items():
+                sums[name] = sums.get(name, 0.0) + value / lesson.steps
+        return sums, rate
 
 
 def _settle(plan: Recipe) -> None:
