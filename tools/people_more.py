@@ -68,7 +68,7 @@ def apart(trained: Sequence[Path], judged: Sequence[Path]) -> Counts:
     least = np.full(len(trained), 256, np.int64)
     for at, path in enumerate(trained):
         for look in _orientations(grey(path)):
-            least[at] = min(least[at], int(np.bitwise_count(known ^ _code(look)).sum(1).min(initial=256)))
+            least[at] = min(int(least[at]), int(np.bitwise_count(known ^ _code(look)).sum(1).min()))
     return least
 
 
@@ -77,7 +77,7 @@ def nearness(trained: Sequence[Path], judged: Sequence[Path]) -> Floats:
     backbone = Backbone(FEATURES, threads=os.cpu_count() or 1)
     ours, theirs = (_unit(backbone.features(_upright(paths))) for paths in (trained, judged))
     backbone.close()
-    nearest: Floats = (ours @ theirs.T).max(1, initial=-1.0)
+    nearest: Floats = (ours @ theirs.T).max(1)
     return nearest
 
 
@@ -87,7 +87,7 @@ def as_coco(folder: Path, names: Sequence[str]) -> dict[str, Any]:
     marks: list[dict[str, Any]] = []
     for number, name in enumerate(names, 1):
         with Image.open(folder / "images" / name) as opened:
-            width, height = opened.size
+            width, height = ImageOps.exif_transpose(opened).size
         images.append({"id": number, "file_name": name, "width": width, "height": height})
         text = (folder / "labels" / name).with_suffix(".txt").read_text("utf-8")
         for x, y, right, bottom in _boxes(text):
@@ -102,21 +102,17 @@ def as_coco(folder: Path, names: Sequence[str]) -> dict[str, Any]:
 def _boxes(text: str) -> Iterator[tuple[float, float, float, float]]:
     """Left, top, right, bottom in shares of the picture, of boxes around their centre and of polygons."""
     for line in text.splitlines():
-        values = [min(1.0, max(0.0, float(word))) for word in line.split()[1:]]
+        values = [float(word) for word in line.split()[1:]]
         if len(values) == 4:
             x, y, wide, high = values
-            edges = (
-                max(0.0, x - wide / 2),
-                max(0.0, y - high / 2),
-                min(1.0, x + wide / 2),
-                min(1.0, y + high / 2),
-            )
+            edges = [x - wide / 2, y - high / 2, x + wide / 2, y + high / 2]
         elif values:
-            edges = (min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2]))
+            edges = [min(values[::2]), min(values[1::2]), max(values[::2]), max(values[1::2])]
         else:
             continue
-        if edges[2] > edges[0] and edges[3] > edges[1]:
-            yield edges
+        left, top, right, bottom = (min(1.0, max(0.0, edge)) for edge in edges)
+        if right > left and bottom > top:
+            yield left, top, right, bottom
 
 
 def _orientations(picture: Image.Image) -> Iterator[Image.Image]:
@@ -143,7 +139,18 @@ def _upright(paths: Sequence[Path]) -> Iterator[Image.Image]:
 
 
 def _pictures(folders: Sequence[Path]) -> list[Path]:
-    return sorted(path for folder in folders for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
+    """All pictures of the folders.
+
+    Raises:
+        SystemExit: One of them holds none, so nothing would be kept clear of it.
+    """
+    found = []
+    for folder in folders:
+        own = [path for path in folder.rglob("*") if path.suffix.lower() in PICTURES]
+        if not own:
+            raise SystemExit(f"{folder} holds no pictures.")
+        found += own
+    return sorted(found)
 
 
 def _arguments() -> argparse.Namespace:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
@@ -78,6 +79,31 @@ def test_a_judged_picture_is_left_out_however_it_is_turned(folders: Path) -> Non
     boxes, told = made(folders)
     assert set(boxes) == {"listed_jpg.rf.0.jpg", named(2), "a" * 40 + "_jpg.rf.0.jpg"}
     assert "1 of the list's 2, 2 of 3 more" in told
+
+
+def test_what_is_listed_is_no_turned_picture_of_the_kin(folders: Path) -> None:
+    sample("cat").transpose(Image.Transpose.ROTATE_180).save(folders / "kin" / "cat.png")
+    boxes, _ = made(folders)
+    assert "listed_jpg.rf.0.jpg" not in boxes
+    assert len(boxes) == 4
+
+
+def test_a_folder_without_pictures_is_refused(folders: Path) -> None:
+    words = [sys.executable, str(TOOL), "set", "list.json", "out.json", "--judged", "judgd", "--kin", "kin"]
+    done = subprocess.run(words, cwd=folders, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "judgd holds no pictures.\n")
+    assert not (folders / "out.json").exists()
+
+
+def test_a_picture_whose_signs_are_near_is_of_the_family(folders: Path) -> None:
+    """Faint squares with a patch of noise: features go apart, most signs stay."""
+    squares = sample("coffee").convert("L").resize((25, 25), Image.Resampling.BOX)
+    spoilt = squares.resize((200, 200), Image.Resampling.NEAREST).point(lambda value: 40 + value // 8)
+    noise = np.random.default_rng(0).integers(0, 256, (40, 200), np.uint8)
+    spoilt.paste(Image.fromarray(noise), (0, 0))
+    spoilt.save(folders / "kin" / "coffee.png")
+    boxes, _ = made(folders)
+    assert named(1) not in boxes
 
 
 def test_of_a_family_is_only_what_is_listed(folders: Path) -> None:

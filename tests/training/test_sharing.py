@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from sightline.errors import ConfigError, ModelFailed
+from sightline.errors import BadOption, ConfigError, ModelFailed
+from sightline.training.detect import DetectLesson
+from sightline.training.lesson import parted
 from sightline.training.recipe import load_recipe
+from sightline.training.recipe_detect import DetectRecipe
 from sightline.training.run import train
 from sightline.training.sharing import Share, together
 
@@ -52,6 +55,51 @@ def test_gradients_are_those_of_the_whole_batch(count: int) -> None:
     assert multiprocessing.active_children() == []
 
 
+class Two(torch.nn.Module):
+    """Two weights, of which a process may use one only, and one that nobody uses."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other, self.idle = (torch.nn.Parameter(torch.ones(1)) for _ in range(3))
+
+
+@pytest.mark.parametrize("lacks", [0, 1])
+def test_all_take_the_same_step_where_one_lacks_a_gradient(lacks: int) -> None:
+    model = Two()
+    here, there = multiprocessing.Pipe()
+
+    def learn(share: Share) -> list[float]:
+        optimiser = torch.optim.SGD(model.parameters(), lr=1.0)
+        for _ in range(3):
+            optimiser.zero_grad()
+            loss = (
+                2 * model.one.sum() if share.place == lacks else 3 * model.one.sum() + 4 * model.other.sum()
+            )
+            loss.backward()
+            share.agree(model, {"loss": loss})
+            optimiser.step()
+        assert model.idle.grad is None
+        return [float(weights.detach()) for weights in (model.one, model.other, model.idle)]
+
+    with together(2, model, lambda share: there.send(learn(share))) as share:
+        assert learn(share) == [1 - 3 * 2.5, 1 - 3 * 2.0, 1]
+        assert here.poll(20)
+        assert here.recv() == [1 - 3 * 2.5, 1 - 3 * 2.0, 1]
+
+
+def test_parts_of_a_batch_are_the_whole(recipe: Path) -> None:
+    plan = load_recipe(recipe)
+    assert isinstance(plan, DetectRecipe)
+    lesson = DetectLesson(plan)
+    whole = list(lesson.batches(0))
+    parts = [list(parted(lesson, Share(place, 2)).batches(0)) for place in range(2)]
+    assert len(whole) == len(parts[0]) == len(parts[1]) == lesson.steps
+    for batch, even, odd in zip(whole, *parts, strict=True):
+        assert torch.equal(batch.pixels[::2], even.pixels)
+        assert torch.equal(batch.pixels[1::2], odd.pixels)
+        assert torch.equal(batch.truths[1].xyxy, odd.truths[0].xyxy)
+
+
 def test_a_run_of_two_goes_on_as_it_would_have_gone(recipe: Path, tmp_path: Path) -> None:
     whole = list(train(recipe, tmp_path / "whole", overrides=TWO))
     begun = train(recipe, tmp_path / "parts", overrides=TWO)
@@ -73,12 +121,29 @@ def test_a_process_that_is_killed_is_said(recipe: Path, tmp_path: Path) -> None:
     assert multiprocessing.active_children() == []
 
 
-def test_a_loss_that_is_no_number_is_said_once(
-    recipe: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_what_goes_wrong_in_another_process_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    model = torch.nn.Linear(1, 1)
+
+    def work(_: Share) -> None:
+        raise OSError(28, "No space left on device")
+
+    with (
+        pytest.raises(ModelFailed, match=r"has failed: OSError: .*No space left"),
+        together(2, model, work) as share,
+    ):
+        share.agree(model, {"one": torch.ones(())})
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_loss_that_is_no_number_is_said(recipe: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelFailed, match="no number"):
         list(train(recipe, tmp_path, overrides=TWO | {"optimiser.rate": 1e30}))
-    assert "Traceback" not in capfd.readouterr().err
+    assert multiprocessing.active_children() == []
+
+
+def test_a_batch_that_is_not_full_cannot_be_shared(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadOption, match="too few to fill one batch"):
+        list(train(recipe, tmp_path, overrides=TWO | {"optimiser.batch": 12}))
 
 
 ORPHAN = """

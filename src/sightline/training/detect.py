@@ -84,6 +84,11 @@ class DetectLesson:
                 f"The recipe {recipe.name} finds no pictures to train on.",
                 next_step="Look at only_url, except_url and skip_missing of data.train.",
             )
+        if recipe.optimiser.processes > 1 and len(self.pool) < recipe.optimiser.batch:
+            raise BadOption(
+                f"The recipe {recipe.name} finds {len(self.pool)} pictures: too few to fill one batch.",
+                next_step="Lower optimiser.batch, or train with one process.",
+            )
         self.watched = [
             example for source in recipe.data.watch for example in read_source(recipe, source, self.labels)
         ]
@@ -202,7 +207,7 @@ class DetectLesson:
                     int(index[place]),
                     size,
                     augment,
-                    np.random.default_rng([self.recipe.seed, epoch, step, place]),
+                    np.random.default_rng([self.recipe.seed, epoch, step, place + 1]),
                     stretch=self.stretch,
                 )
                 for place in range(len(index))[self.part]

@@ -1,6 +1,6 @@
 """Recipes of detection: pictures with boxes, a grid of cells, mosaics, a teacher."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -14,7 +14,7 @@ class Source(Frozen):
     pictures: str
     annotations: str
     only_url: str = Field(default="", description="Keep pictures whose coco_url holds this text.")
-    except_url: tuple[str, ...] = Field(
+    except_url: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         default=(), description="Leave out pictures whose coco_url holds one of these texts."
     )
     complete: bool = Field(

@@ -1,6 +1,6 @@
 """Recipes of backbones: clean pieces of pictures for a teacher, spoilt ones for its pupil."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -14,7 +14,7 @@ class Pieces(Frozen):
     pictures: str
     annotations: str
     only_url: str = Field(default="", description="Keep pictures whose coco_url holds this text.")
-    except_url: tuple[str, ...] = Field(
+    except_url: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
         default=(), description="Leave out pictures whose coco_url holds one of these texts."
     )
     file_key: str = Field(default="file_name", description="Which entry of an image names its file.")

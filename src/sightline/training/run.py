@@ -120,7 +120,8 @@ class _Run:
                     next_step="Lower optimiser.rate in the recipe and train again.",
                 )
             self.optimiser.step()  # what has no gradient stays
-            self.average.update(model)
+            if not share.place:
+                self.average.update(model)
             for name, value in told.items():
                 sums[name] = sums.get(name, 0.0) + value / lesson.steps
         return sums, rate
