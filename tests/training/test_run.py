@@ -142,19 +142,20 @@ PEOPLE = {
 
 @pytest.mark.shared
 @pytest.mark.parametrize(
-    ("name", "sources", "precision"),
-    [("everyday", [COCO_MINI], "bfloat16"), ("people", [PEOPLE, COCO_MINI], "float32")],
+    ("name", "sources", "precision", "batch"),
+    [("everyday", [COCO_MINI], "bfloat16", 2), ("people", [PEOPLE, COCO_MINI], "float32", 4)],
     ids=lambda v: str(v)[:8],
 )
 def test_a_short_version_of_a_detector(
     name: str,
     sources: list[dict[str, object]],
     precision: str,
+    batch: int,
     shared: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The shipped recipe on a handful of pictures, from its own start."""
+    """The shipped recipe on a handful of pictures, from its own start and in its own processes."""
     processor = Features("", frozenset({"avx512_bf16"}))
     monkeypatch.setattr("sightline.training.lesson.this_machine", lambda: processor)
     short = {
@@ -163,7 +164,7 @@ def test_a_short_version_of_a_detector(
         "data.watch": [],
         "optimiser.epochs": 1,
         "optimiser.stop": 0,
-        "optimiser.batch": 2,
+        "optimiser.batch": batch,
         "optimiser.threads": 1,
         "optimiser.precision": precision,
         "augment.sizes": [320],
