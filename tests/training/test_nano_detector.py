@@ -71,9 +71,16 @@ def test_one_answer_per_cell(size: tuple[int, int]) -> None:
         (b"1\n1 1\n\nConvolution a 1 1 i o 0=3\n", "no ncnn network"),
         (b"1\n1 1\nConvolution a 1 1 i o 0=x 6=1\n", "no ncnn network"),
         (b"1\n1 1\nConvolution a 1 1 i o 0=3 5=1 6=0\n", "no ncnn network"),
-        (b"1\n1 1\nConvolution a 1 1 i o 0=3 6=100\n", "damaged"),
+        (b"1\n1 1\nInput i 0 1 i\nConvolution a 1 1 i o 0=3 6=100\n", "damaged"),
+        (b"1\n1 1\nConvolution a 1 1 i o 0=3 6=0 8=7\n", "no ncnn network"),
+        (b"1\n1 1\nPooling a 1 1 p o 0=1\nPooling b 1 1 o p 0=1\n", "bytes"),
+        (b"1\n1 1\nPooling a 1 1 nobody o 0=1\n", "no ncnn network"),
+        (b"1\n1 1\nInput a many 1 i o\n", "no ncnn network"),
     ],
-    ids=["missing", "no text", "no size", "no number", "no bias", "too short"],
+    ids=[
+        *("missing", "no text", "no size", "no number", "no bias", "too short"),
+        *("unknown scales", "in a ring", "from nobody", "no count"),
+    ],
 )
 def test_a_start_that_is_none_is_refused(tmp_path: Path, layers: bytes | None, words: str) -> None:
     if layers is not None:
@@ -97,6 +104,85 @@ def test_nanodet_plus_finds_what_it_is_published_to_find(shared: Path) -> None:
     score = answer.logits.sigmoid()[0]
     assert float(score.max()) == pytest.approx(0.772, abs=0.002)  # as its own engine says
     assert int(score.amax(0).argmax()) == 23  # giraffe
+
+
+@pytest.mark.shared
+def test_what_is_kept_in_8_bits_is_read_with_its_scales(shared: Path, tmp_path: Path) -> None:
+    source = shared / "weights" / "nanodet-plus-m_416.param"
+    text = tmp_path / "bytes.param"
+    steps = _in_bytes(source, text)
+    whole, coarse = NanoDetector(), NanoDetector()
+    load_nanodet_plus(whole, source)
+    load_nanodet_plus(coarse, text)
+    pairs = zip(whole.convolutions(), coarse.convolutions(), strict=True)
+    away = [float((one.weight - other.weight).detach().abs().max()) for one, other in pairs]
+    assert sorted(away) == pytest.approx(sorted(steps), rel=1e-3, abs=1e-9)
+    assert 0 < max(away) < 0.1
+
+
+@pytest.mark.shared
+def test_layers_may_stand_in_another_order(shared: Path, tmp_path: Path) -> None:
+    """Of two branches either may be written first; both orders are found in public files."""
+    source = shared / "weights" / "nanodet-plus-m_416.param"
+    lines, parts = _parts(source)
+    first = next(at for at, line in enumerate(lines) if " Conv_6 " in f" {line.split()[1]} ")
+    order = [*range(first - 2), first, first - 2, first - 1, *range(first + 1, len(lines))]
+    assert [lines[at].split()[1] for at in order[first - 2 : first + 1]] == ["Conv_6", "Conv_3", "Conv_4"]
+    other = tmp_path / "other.param"
+    other.write_text("\n".join(["7767517", "0 0", *(lines[at] for at in order)]))
+    other.with_suffix(".bin").write_bytes(b"".join(parts[at] for at in order))
+    one, two = NanoDetector(), NanoDetector()
+    load_nanodet_plus(one, source)
+    load_nanodet_plus(two, other)
+    for name, weights in one.backbone.state_dict().items():
+        assert torch.equal(weights, two.backbone.state_dict()[name]), name
+
+
+def _parts(source: Path) -> tuple[list[str], list[bytes]]:
+    """The lines of a network in float16, and the bytes that belong to each."""
+    data, place, parts = source.with_suffix(".bin").read_bytes(), 0, []
+    lines = source.read_text().splitlines()[2:]
+    for line in lines:
+        options = dict(word.split("=") for word in line.split() if word[:2] in {"0=", "6="})
+        size = 0
+        if line.startswith("Convolution"):
+            outer, count = int(options["0"]), int(options["6"])
+            size = 4 + -(-2 * count // 4) * 4 + 4 * outer
+        parts.append(data[place : place + size])
+        place += size
+    assert place == len(data)
+    return lines, parts
+
+
+def _in_bytes(source: Path, target: Path) -> list[float]:
+    """Write the network of ``source`` in 8 bits; half a step, or what it is off, of each convolution."""
+    lines, parts = _parts(source)
+    written, away = bytearray(), []
+    for at, (line, part) in enumerate(zip(lines, parts, strict=True)):
+        if not part:
+            continue
+        outer = int(next(word for word in line.split() if word.startswith("0="))[2:])
+        numbers = np.frombuffer(part[4 : -4 * outer], "<f2").astype(np.float32)
+        kind = (1, 2, 101, 102)[at % 4]
+        many = 1 if line.startswith("ConvolutionDepthWise") and kind in {2, 102} else outer
+        numbers = numbers[: numbers.size // outer * outer].reshape(many, -1)
+        scale = (127 / np.abs(numbers).max(1, keepdims=True).clip(1e-6)).astype(np.float32)
+        kept = np.round(numbers * scale).astype(np.int8)
+        away.append(float(np.abs(kept / scale - numbers).max()))
+        data = kept.tobytes()
+        written += b"\x38\x4b\x0d\x00" + data + bytes(-len(data) % 4) + part[-4 * outer :]
+        written += scale.tobytes() + bytes(4 if kind < 100 else 8)
+        lines[at] = f"{line} 8={kind}"
+    target.write_text("\n".join(["7767517", "0 0", *lines]))
+    target.with_suffix(".bin").write_bytes(written)
+    return away
+
+
+@pytest.mark.parametrize(("width", "count"), [(1.0, 1_186_346), (1.5, 2_461_080)])
+def test_widths_are_the_published_ones(width: float, count: int) -> None:
+    network = NanoDetector(width=width)
+    assert sum(weights.numel() for weights in network.parameters()) == count
+    assert network(torch.zeros(1, 3, 64, 64)).logits.shape == (1, 85, 80)
 
 
 @pytest.mark.shared

@@ -222,7 +222,7 @@ def _look(model: nn.Module, batch: Batch) -> object:
 def build(recipe: DetectRecipe, labels: Sequence[str]) -> NanoDetector:
     """The network of a recipe with its starting weights."""
     torch.manual_seed(recipe.seed)
-    model = NanoDetector(len(labels), recipe.network.prototypes)
+    model = NanoDetector(len(labels), recipe.network.prototypes, float(recipe.network.width))
     if recipe.network.start:
         missing = [label for label in labels if label not in COCO]
         if missing:

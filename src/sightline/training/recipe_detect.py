@@ -53,6 +53,9 @@ class Network(Frozen):
         default="none",
         description="Which parts are trained with batch norm, put back where the start came without it.",
     )
+    width: Literal["1.0", "1.5"] = Field(
+        default="1.0", description="Which NanoDet-Plus-m's channels it has: -m's, or -m-1.5x's."
+    )
     prototypes: int = Field(default=0, ge=0, le=64, description="Prototypes of masks; 0: boxes only.")
     teacher_size: int = Field(
         default=4096, gt=0, description="Largest canvas about which the teacher is asked."

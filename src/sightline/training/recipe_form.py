@@ -58,7 +58,7 @@ class Optimiser(Frozen):
         gt=0,
         le=64,
         description="That learn together, each a part of every batch, with one thread each. Detectors only, "
-        "without batch norm.",
+        "without batch norm but in their masks.",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32",
@@ -130,9 +130,9 @@ class Recipe(Frozen):
     @model_validator(mode="after")
     def _only_detectors_are_shared(self) -> "Recipe":
         if self.optimiser.processes > 1 and (
-            self.task != "detect" or getattr(self.network, "norm", "") != "none"
+            self.task != "detect" or getattr(self.network, "norm", "") == "all"
         ):
-            msg = "optimiser.processes is for detectors with network.norm = none"
+            msg = "optimiser.processes is for detectors with network.norm = none or masks"
             raise ValueError(msg)
         return self
 

@@ -9,6 +9,7 @@ from sightline.manifest import Head
 from sightline.training.detect import DetectLesson, build
 from sightline.training.lesson import Subject
 from sightline.training.models.nano_detector import Answer, NanoDetector, distances
+from sightline.training.packing import rounded
 from sightline.training.pictures import labels_of
 from sightline.training.recipe_detect import DetectRecipe
 
@@ -53,7 +54,7 @@ DETECT: Subject[DetectRecipe] = Subject(
     labels=labels_of,
     network=build,
     start=lambda recipe: recipe.network.start,
-    served=lambda _, network: Rows(network),
+    served=lambda _, network: Rows(rounded(network)),
     outputs=lambda recipe: ("rows", "prototypes") if recipe.network.prototypes else ("rows",),
     head=_head,
     loss=_words,

@@ -1,4 +1,4 @@
-"""A small one-stage detector in the plan of NanoDet-Plus-m, with instance masks from the same pass.
+"""A small one-stage detector in the plan of NanoDet-Plus-m and -m-1.5x, with masks from the same pass.
 
 The plan is RangiLyu's NanoDet-Plus (github.com/RangiLyu/nanodet, Apache-2.0), in our own writing and with
 batch norm folded away:
@@ -16,7 +16,7 @@ The input is RGB, (n, 3, h, w) float32, normalised by ImageNet's mean and deviat
 multiples of 32.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -31,10 +31,20 @@ STRIDES = (8, 16, 32, 64)
 BINS = 8
 RARE_LOGIT = -4.6
 """A score of 0.01."""
-WIDTH = 96
-"""Channels of the pyramid and of the heads."""
-STAGES = ((116, 4), (232, 8), (464, 4))
-"""Channels and units of the backbone's stages."""
+UNITS = (4, 8, 4)
+"""Of the backbone's stages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """Channels of the backbone's stages, and of pyramid and heads."""
+
+    stages: tuple[int, int, int]
+    pyramid: int
+
+
+WIDTHS = {1.0: Widths((116, 232, 464), 96), 1.5: Widths((176, 352, 704), 128)}
+"""Of NanoDet-Plus-m and NanoDet-Plus-m-1.5x."""
 
 
 class Conv(Normable):
@@ -98,13 +108,13 @@ def shuffle(x: Tensor) -> Tensor:
 
 
 class Backbone(nn.Module):
-    """ShuffleNetV2 1.0x: features at strides 4 (24 channels), 8, 16 and 32."""
+    """ShuffleNetV2: features at strides 4 (24 channels), 8, 16 and 32."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: Sequence[int]) -> None:
         super().__init__()
         self.stem = Conv(3, 24, 3, 2)
         inner, stages = 24, []
-        for outer, units in STAGES:
+        for outer, units in zip(channels, UNITS, strict=True):
             rest = (ShuffleUnit(outer, outer, 1) for _ in range(units - 1))
             stages.append(nn.Sequential(ShuffleUnit(inner, outer, 2), *rest))
             inner = outer
@@ -135,11 +145,11 @@ class Ghost(nn.Module):
 class GhostBlock(nn.Module):
     """Two ghosts and a shortcut."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.ghosts = nn.Sequential(Ghost(2 * WIDTH, WIDTH), Ghost(WIDTH, WIDTH, linear=True))
+        self.ghosts = nn.Sequential(Ghost(2 * width, width), Ghost(width, width, linear=True))
         self.shortcut = nn.Sequential(
-            Conv(2 * WIDTH, 2 * WIDTH, 5, depthwise=True, linear=True), Conv(2 * WIDTH, WIDTH, linear=True)
+            Conv(2 * width, 2 * width, 5, depthwise=True, linear=True), Conv(2 * width, width, linear=True)
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -149,13 +159,13 @@ class GhostBlock(nn.Module):
 class Pyramid(nn.Module):
     """Meaning flows from coarse to fine, then detail flows back; one more level is added at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: Sequence[int], width: int) -> None:
         super().__init__()
-        self.squeeze = nn.ModuleList(Conv(channels, WIDTH) for channels, _ in STAGES)
-        self.up16, self.up8 = GhostBlock(), GhostBlock()
-        self.down16, self.back16 = separable(WIDTH, WIDTH, 5, 2), GhostBlock()
-        self.down32, self.back32 = separable(WIDTH, WIDTH, 5, 2), GhostBlock()
-        self.more_in, self.more_out = separable(WIDTH, WIDTH, 5, 2), separable(WIDTH, WIDTH, 5, 2)
+        self.squeeze = nn.ModuleList(Conv(inner, width) for inner in channels)
+        self.up16, self.up8 = GhostBlock(width), GhostBlock(width)
+        self.down16, self.back16 = separable(width, width, 5, 2), GhostBlock(width)
+        self.down32, self.back32 = separable(width, width, 5, 2), GhostBlock(width)
+        self.more_in, self.more_out = separable(width, width, 5, 2), separable(width, width, 5, 2)
 
     def forward(self, levels: list[Tensor]) -> list[Tensor]:
         fine, middle, coarse = (squeeze(level) for squeeze, level in zip(self.squeeze, levels, strict=True))
@@ -169,10 +179,10 @@ class Pyramid(nn.Module):
 class CellHead(nn.Module):
     """One answer per cell: class logits, then four times ``BINS`` distance logits; and what it saw."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, width: int) -> None:
         super().__init__()
-        self.look = nn.Sequential(separable(WIDTH, WIDTH, 5), separable(WIDTH, WIDTH, 5))
-        self.answer = nn.Conv2d(WIDTH, classes + 4 * BINS, 1)
+        self.look = nn.Sequential(separable(width, width, 5), separable(width, width, 5))
+        self.answer = nn.Conv2d(width, classes + 4 * BINS, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         return cast("Tensor", self.answer(self.look(x)))
@@ -181,14 +191,14 @@ class CellHead(nn.Module):
 class MaskBranch(nn.Module):
     """``prototypes`` (n, k, h / 4, w / 4) from the finest features, and coefficients per cell."""
 
-    def __init__(self, count: int, inner: int = 64) -> None:
+    def __init__(self, count: int, width: int, inner: int = 64) -> None:
         super().__init__()
-        self.deep = nn.Sequential(separable(WIDTH, inner, 5), separable(inner, inner, 5))
+        self.deep = nn.Sequential(separable(width, inner, 5), separable(inner, inner, 5))
         self.fine = Conv(24, inner, linear=True)
         self.join = nn.Sequential(separable(inner, inner, 5), separable(inner, inner, 5))
         self.bank = nn.Conv2d(inner, count, 1)
-        self.looks = nn.ModuleList(separable(WIDTH, WIDTH, 5) for _ in STRIDES)
-        self.weigh = nn.ModuleList(nn.Conv2d(WIDTH, count, 1) for _ in STRIDES)
+        self.looks = nn.ModuleList(separable(width, width, 5) for _ in STRIDES)
+        self.weigh = nn.ModuleList(nn.Conv2d(width, count, 1) for _ in STRIDES)
 
     def forward(self, early: Tensor, levels: list[Tensor]) -> tuple[Tensor, Tensor]:
         deep = self.deep(levels[0])
@@ -213,15 +223,16 @@ class Answer:
 
 
 class NanoDetector(nn.Module):
-    """The whole network; ``prototypes`` 0 leaves the mask branch out."""
+    """The whole network; ``prototypes`` 0 leaves the mask branch out, ``width`` is one of ``WIDTHS``."""
 
-    def __init__(self, classes: int = 80, prototypes: int = 0) -> None:
+    def __init__(self, classes: int = 80, prototypes: int = 0, width: float = 1.0) -> None:
         super().__init__()
         self.classes = classes
-        self.backbone = Backbone()
-        self.pyramid = Pyramid()
-        self.heads = nn.ModuleList(CellHead(classes) for _ in STRIDES)
-        self.masks = MaskBranch(prototypes) if prototypes else None
+        widths = WIDTHS[width]
+        self.backbone = Backbone(widths.stages)
+        self.pyramid = Pyramid(widths.stages, widths.pyramid)
+        self.heads = nn.ModuleList(CellHead(classes, widths.pyramid) for _ in STRIDES)
+        self.masks = MaskBranch(prototypes, widths.pyramid) if prototypes else None
         for part in self.modules():
             if isinstance(part, nn.Conv2d):  # so that a signal keeps its size without batch norm
                 nn.init.kaiming_normal_(part.weight, 0.1)
@@ -250,14 +261,16 @@ class NanoDetector(nn.Module):
         return ((pixels - mean) / std).contiguous(memory_format=torch.channels_last)
 
     def convolutions(self) -> Iterator[nn.Conv2d]:
-        """Those of the plan, without the masks', in the order in which the published graph runs its own."""
+        """Those of the plan, without the masks', as who follows each answer back to the picture meets them:
+        the first head's first, and of each only what no earlier one needed.
+        """
+        fine, middle, coarse = self.pyramid.squeeze
+        p, heads = self.pyramid, self.heads
         ordered = (
-            *self.backbone.children(),
-            self.pyramid.squeeze,
-            *(self.pyramid.up16, self.pyramid.up8),
-            *(self.pyramid.down16, self.pyramid.back16, self.pyramid.down32, self.pyramid.back32),
-            *(self.pyramid.more_in, self.pyramid.more_out),
-            *self.heads,
+            *(self.backbone, coarse, middle, p.up16, fine, p.up8, heads[0]),
+            *(p.down16, p.back16, heads[1]),
+            *(p.down32, p.back32, heads[2]),
+            *(p.more_in, p.more_out, heads[3]),
         )
         for part in ordered:
             yield from (item for item in part.modules() if isinstance(item, nn.Conv2d))

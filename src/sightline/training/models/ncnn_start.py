@@ -1,10 +1,12 @@
 """Starting weights in the ncnn format: a text of layers (.param), and their numbers in a row (.bin).
 
-NanoDet-Plus-m (RangiLyu, Apache-2.0) is published so, batch norm folded, input BGR. Nothing is executed.
-The format is described in ncnn's wiki, "param and model file structure".
+NanoDet-Plus-m and -m-1.5x (RangiLyu, Apache-2.0) are published so, batch norm folded, input BGR; numbers are
+float32, float16, or whole numbers of 8 bits with a scale for each channel. Nothing is executed. The format is
+described in ncnn's wiki, "param and model file structure"; scales as its quantising tools write them.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,21 +15,36 @@ from torch import Tensor
 
 from sightline.errors import BadOption, ModelRefused
 from sightline.training.models.nano_detector import BINS, NanoDetector
+from sightline.types import Float32
 
 CLASSES = 80
 """Of the published network: those of COCO."""
-_HALF = 0x01306B47
-"""The mark before numbers that are kept as float16."""
-_FULL = 0
+_FORMS = {0: "<f4", 0x01306B47: "<f2", 0x000D4B38: "i1"}
+"""How numbers are kept, by the mark before them."""
 _LAYERS = ("Convolution", "ConvolutionDepthWise")
+_SCALES = {0: 0, 1: 1, 2: 1, 101: 2, 102: 2}
+"""Single scales (of what comes in, of what goes out) behind those of the weights, by option 8."""
+_ONE_FOR_ALL = (2, 102)
+"""Where a depthwise layer's weights have one scale together."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    """A line of the text: ``takes`` and ``gives`` name what flows in and out."""
+
+    kind: str
+    takes: tuple[str, ...]
+    gives: tuple[str, ...]
+    options: dict[str, str]
 
 
 def load_nanodet_plus(model: NanoDetector, path: Path, labels: Sequence[int] = range(CLASSES)) -> None:
     """Fill the detector of ``model`` from ``path`` (.param) and the .bin beside it; both compute the same.
 
-    Convolutions are matched in the order in which they are executed and every size must agree. The mask
-    branch, which the published network does not have, stays as it is. ``labels`` are the published classes
-    that the model has, in its order.
+    Convolutions are matched in the order in which who follows the answers back to the picture meets them, as
+    files differ in which of two independent ones they name first; every size must agree. The mask branch,
+    which the published network does not have, stays as it is. ``labels`` are the published classes that the
+    model has, in its order.
 
     Raises:
         BadOption: One of the files is not there.
@@ -39,7 +56,7 @@ def load_nanodet_plus(model: NanoDetector, path: Path, labels: Sequence[int] = r
                 f"{file} does not exist.", next_step="Set data.root of the recipe to the folder of the data."
             )
     try:
-        read = list(_convolutions(path))
+        read = _convolutions(path)
     except (KeyError, IndexError, ValueError) as error:
         raise ModelRefused(
             f"{path.name} is no ncnn network, or damaged: {type(error).__name__}: {error}."
@@ -51,7 +68,7 @@ def load_nanodet_plus(model: NanoDetector, path: Path, labels: Sequence[int] = r
     wanted = list(model.convolutions())
     if len(found) != len(wanted):
         raise ModelRefused(
-            f"{path.name} has {len(found)} convolutions, NanoDet-Plus-m has {len(wanted)}: "
+            f"{path.name} has {len(found)} convolutions, NanoDet-Plus has {len(wanted)}: "
             "it is another network."
         )
     with torch.no_grad():
@@ -72,35 +89,67 @@ def _only(weight: Tensor, bias: Tensor, labels: Sequence[int]) -> tuple[Tensor, 
     return weight.reshape(len(bias), -1)[rows].flatten(), bias[rows]
 
 
-def _convolutions(path: Path) -> Iterator[tuple[Tensor, Tensor]]:
-    """Weights and bias of each convolution, flat."""
-    data, place = path.with_suffix(".bin").read_bytes(), 0
+def _convolutions(path: Path) -> list[tuple[Tensor, Tensor]]:
+    """Weights and bias of each convolution, flat, in the order in which they are met."""
+    layers = list(_layers(path))
+    met = list(_met(layers))
+    numbers = _numbers(layers, path.with_suffix(".bin"), path.name)
+    return [numbers[place] for place in met if place in numbers]
+
+
+def _layers(path: Path) -> Iterator[_Layer]:
     for line in path.read_text("utf-8").splitlines()[2:]:
-        kind, _, options = line.split()[0], *_split(line)
-        if kind not in _LAYERS:
+        kind, _, takes, gives, *rest = line.split()
+        inner, outer = int(takes), int(takes) + int(gives)
+        options = dict(word.split("=", 1) for word in rest[outer:] if "=" in word)
+        yield _Layer(kind, tuple(rest[:inner]), tuple(rest[inner:outer]), options)
+
+
+def _met(layers: Sequence[_Layer]) -> Iterator[int]:
+    """Places of layers, each behind all that it needs, in the order of what it takes."""
+    giver = {name: place for place, layer in enumerate(layers) for name in layer.gives}
+    taken = {name for layer in layers for name in layer.takes}
+    ends = [place for place, layer in enumerate(layers) if not taken.issuperset(layer.gives)]
+    seen: set[int] = set()
+    ahead = [(place, False) for place in reversed(ends)]
+    while ahead:
+        place, ready = ahead.pop()
+        if ready:
+            yield place
+        elif place not in seen:
+            seen.add(place)
+            ahead.append((place, True))
+            ahead += [(giver[name], False) for name in reversed(layers[place].takes)]
+
+
+def _numbers(layers: Sequence[_Layer], file: Path, text: str) -> dict[int, tuple[Tensor, Tensor]]:
+    """Weights and bias of the convolutions among ``layers``, flat, by their places."""
+    data, place, found = file.read_bytes(), 0, {}
+    for index, layer in enumerate(layers):
+        if layer.kind not in _LAYERS:
             continue
-        outer, count = int(options["0"]), int(options["6"])
-        weight, place = _weights(data, place, count, path)
-        bias = np.frombuffer(data, "<f4", outer, place) if options.get("5") == "1" else np.zeros(outer, "f4")
-        place += 4 * outer if options.get("5") == "1" else 0
-        yield torch.from_numpy(weight), torch.from_numpy(bias.copy())
+        outer, count = int(layer.options["0"]), int(layer.options["6"])
+        weight, place = _weights(data, place, count, file.name)
+        bias = np.zeros(outer, np.float32)
+        if layer.options.get("5") == "1":
+            bias, place = np.frombuffer(data, "<f4", outer, place), place + 4 * outer
+        kept = int(layer.options.get("8", "0"))
+        if kept:
+            many = 1 if layer.kind == _LAYERS[1] and kept in _ONE_FOR_ALL else outer
+            scale = np.frombuffer(data, "<f4", many, place)
+            place += 4 * (many + _SCALES[kept])
+            weight = (weight.reshape(many, -1) / scale[:, None]).ravel()
+        found[index] = torch.from_numpy(weight), torch.from_numpy(bias.copy())
     if place != len(data):
-        raise ModelRefused(
-            f"{path.with_suffix('.bin').name} has {len(data)} bytes, {path.name} describes {place}."
-        )
+        raise ModelRefused(f"{file.name} has {len(data)} bytes, {text} describes {place}.")
+    return found
 
 
-def _split(line: str) -> tuple[str, dict[str, str]]:
-    """A layer's name and its options."""
-    words = line.split()
-    return words[1], dict(word.split("=", 1) for word in words[4:] if "=" in word)
-
-
-def _weights(data: bytes, place: int, count: int, path: Path) -> tuple[np.ndarray, int]:
+def _weights(data: bytes, place: int, count: int, name: str) -> tuple[Float32, int]:
     """``count`` numbers behind their mark, and where the next ones begin."""
-    mark = int.from_bytes(data[place : place + 4], "little")
-    width, kind = {_HALF: (2, "<f2"), _FULL: (4, "<f4")}.get(mark, (0, ""))
-    if not width or place + 4 + width * count > len(data):
-        raise ModelRefused(f"{path.with_suffix('.bin').name} is damaged, or not in float16 or float32.")
-    numbers = np.frombuffer(data, kind, count, place + 4).astype(np.float32)
-    return numbers, place + 4 + -(-width * count // 4) * 4
+    form = _FORMS.get(int.from_bytes(data[place : place + 4], "little"), "")
+    size = np.dtype(form).itemsize * count if form else 0
+    if not form or place + 4 + size > len(data):
+        raise ModelRefused(f"{name} is damaged, or not in float32, float16 or 8 bits.")
+    numbers = np.frombuffer(data, form, count, place + 4).astype(np.float32)
+    return numbers, place + 4 + -(-size // 4) * 4
