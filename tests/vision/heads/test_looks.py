@@ -9,7 +9,7 @@ import pytest
 from sightline.manifest import Manifest
 from sightline.types import Ask, Classification, Detections, Fit, Mask, Seen, Segments
 from sightline.vision import heads
-from sightline.vision.heads.looks import together
+from sightline.vision.heads.looks import together, worth
 
 Make = Callable[..., Manifest]
 QUARTER = Fit(0.25, 0.25, 0, 0, 64, 64, 16, 16)
@@ -61,6 +61,22 @@ def test_no_more_than_were_asked_for(toy: Manifest, half: Fit) -> None:
 def test_looks_that_find_nothing(toy: Manifest, half: Fit) -> None:
     assert len(_boxes(look(toy, rows(), rows(), half))) == 0
     assert len(_boxes(look(toy, rows(), rows([2, 2, 6, 6, 0.8, 0]), half))) == 1
+
+
+def test_what_is_small_in_a_further_look_is_left_to_the_first(toy: Manifest, half: Fit) -> None:
+    tiny, enough = [2, 2, 3, 3.4, 0.9, 0], [8, 8, 9, 9.5, 0.8, 0]  # of 16 x 16, where 1.2 is the least side
+    found = _boxes(look(toy, rows([20, 20, 21, 21, 0.7, 0]), rows(tiny, enough), half))
+    assert found.score.tolist() == pytest.approx([0.8, 0.7])
+
+
+def test_masks_stay_with_their_objects_when_small_ones_go() -> None:
+    box = np.array([[0, 0, 2, 2], [10, 10, 40, 40], [0, 0, 30, 30]], np.float32)
+    found = Detections(box, np.array([0.9, 0.8, 0.7], np.float32), np.zeros(3, np.int64))
+    masks = tuple(Mask(np.ones((size, size), np.bool_), 0, 0) for size in (1, 2, 3))
+    kept = worth(Segments(found, masks), QUARTER)
+    assert isinstance(kept, Segments)
+    assert [mask.bits.shape[0] for mask in kept.masks] == [2, 3]
+    assert kept.detections.score.tolist() == pytest.approx([0.8, 0.7])
 
 
 def test_each_object_keeps_the_mask_of_its_own_look(manifest: Make) -> None:

@@ -12,7 +12,7 @@ from sightline.errors import BadOption, ModelFailed, ModelRefused
 from sightline.manifest import Manifest
 from sightline.types import Ask, Fit, Int64, Seen, Segments
 from sightline.vision.heads import classify, grid, maskrcnn, prototypes, ready, semantic
-from sightline.vision.heads.looks import together
+from sightline.vision.heads.looks import together, worth
 from sightline.vision.heads.reading import BoxOptions, Need, Options, Outputs, Reader
 
 HEADS: dict[str, Reader] = {
@@ -55,7 +55,8 @@ def read_looks(manifest: Manifest, looks: Sequence[tuple[Outputs, Fit]], ask: As
     try:
         with np.errstate(all="ignore"):  # wild numbers become inf or NaN, and those are never an answer
             each = [reader.read(outputs, fit, wanted, options) for outputs, fit in looks]
-            found = together(each, wanted, agnostic=agnostic)
+            others = [worth(seen, fit) for seen, (_, fit) in zip(each[1:], looks[1:], strict=True)]
+            found = together([each[0], *others], wanted, agnostic=agnostic)
             if isinstance(found, Segments) and manifest.task == "segment" and not ask.masks_later:
                 found = Segments(found.detections, tuple(found.masks))
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # numpy's words are no answer
