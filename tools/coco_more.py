@@ -61,7 +61,8 @@ def _read(annotations: Path, numbers: dict[str, int]) -> dict[str, Any]:
 
 def _segments(picture: dict[str, Any], masks: Path, known: set[int]) -> Iterator[dict[str, Any]]:
     """A segment's number is R + 256 G + 65536 B of its pixels (the panoptic format of COCO)."""
-    colours = np.asarray(Image.open(masks).convert("RGB"), dtype=np.int64)
+    with Image.open(masks) as picture_of_numbers:
+        colours = np.asarray(picture_of_numbers.convert("RGB"), dtype=np.int64)
     numbers = colours @ np.array([1, 256, 65536])
     for segment in picture["segments_info"]:
         if segment["category_id"] in known:

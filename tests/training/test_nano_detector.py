@@ -70,16 +70,19 @@ def test_one_answer_per_cell(size: tuple[int, int]) -> None:
         (b"\xff\xfe", "no ncnn network"),
         (b"1\n1 1\n\nConvolution a 1 1 i o 0=3\n", "no ncnn network"),
         (b"1\n1 1\nConvolution a 1 1 i o 0=x 6=1\n", "no ncnn network"),
-        (b"1\n1 1\nConvolution a 1 1 i o 0=3 5=1 6=0\n", "no ncnn network"),
+        (b"1\n1 1\nInput i 0 1 i\nConvolution a 1 1 i o 0=3 5=1 6=0\n", "0 weights of 3 channels"),
+        (b"1\n1 1\nInput i 0 1 i\nConvolution a 1 1 i o 0=9999999999 6=9999999999\n", "damaged"),
+        (b"1\n1 1\nInput i 0 1 i\nConvolution a 1 1 i o 0=2 6=3\n", "3 weights of 2 channels"),
+        (b"1\n1 1\nInput i 0 1 i\nConvolution a 1 1 i o 0=1 6=-1\n", "damaged"),
         (b"1\n1 1\nInput i 0 1 i\nConvolution a 1 1 i o 0=3 6=100\n", "damaged"),
-        (b"1\n1 1\nConvolution a 1 1 i o 0=3 6=0 8=7\n", "no ncnn network"),
+        (b"1\n1 1\nInput i 0 1 i\nConvolution a 1 1 i o 0=1 5=0 6=1\n", "damaged"),
         (b"1\n1 1\nPooling a 1 1 p o 0=1\nPooling b 1 1 o p 0=1\n", "bytes"),
         (b"1\n1 1\nPooling a 1 1 nobody o 0=1\n", "no ncnn network"),
         (b"1\n1 1\nInput a many 1 i o\n", "no ncnn network"),
     ],
     ids=[
-        *("missing", "no text", "no size", "no number", "no bias", "too short"),
-        *("unknown scales", "in a ring", "from nobody", "no count"),
+        *("missing", "no text", "no size", "no number", "no weights", "huge", "odd", "negative"),
+        *("too short", "no room", "in a ring", "from nobody", "no count"),
     ],
 )
 def test_a_start_that_is_none_is_refused(tmp_path: Path, layers: bytes | None, words: str) -> None:
@@ -118,6 +121,28 @@ def test_what_is_kept_in_8_bits_is_read_with_its_scales(shared: Path, tmp_path: 
     away = [float((one.weight - other.weight).detach().abs().max()) for one, other in pairs]
     assert sorted(away) == pytest.approx(sorted(steps), rel=1e-3, abs=1e-9)
     assert 0 < max(away) < 0.1
+
+
+@pytest.mark.shared
+def test_scales_that_cannot_be_are_refused(shared: Path, tmp_path: Path) -> None:
+    text = tmp_path / "bytes.param"
+    _in_bytes(shared / "weights" / "nanodet-plus-m_416.param", text)
+    data = bytearray(text.with_suffix(".bin").read_bytes())
+    first = 4 + 648 + 4 * 24  # mark, weights and bias of the first convolution, whose scales follow
+    data[first : first + 4] = bytes(4)
+    text.with_suffix(".bin").write_bytes(data)
+    with pytest.raises(ModelRefused, match="no numbers"):
+        load_nanodet_plus(NanoDetector(), text)
+    plain = text.read_text().replace(" 8=2", "", 1)
+    text.write_text(plain)
+    with pytest.raises(ModelRefused, match="8 bits"):
+        load_nanodet_plus(NanoDetector(), text)
+    lines = text.read_text().splitlines()
+    at = next(place for place, line in enumerate(lines) if line.startswith("Convolution"))
+    lines[at] += " 8=7"
+    text.write_text("\n".join(lines))
+    with pytest.raises(ModelRefused, match="no ncnn network"):
+        load_nanodet_plus(NanoDetector(), text)
 
 
 @pytest.mark.shared

@@ -45,7 +45,8 @@ class InputContract(FrozenModel):
         default=(),
         max_length=8,
         description="Those of `sizes` at which the picture is looked at once more at half the side, and what "
-        "both looks find competes: large things are found better so. Detectors only.",
+        "both looks find competes: large things are found better so, small ones are left to the first look. "
+        "Detectors only.",
     )
     resize: Literal["letterbox", "stretch", "crop", "short_side"] = Field(
         default="letterbox",

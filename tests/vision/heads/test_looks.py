@@ -69,6 +69,13 @@ def test_what_is_small_in_a_further_look_is_left_to_the_first(toy: Manifest, hal
     assert found.score.tolist() == pytest.approx([0.8, 0.7])
 
 
+def test_small_ones_take_nobodys_place(toy: Manifest, half: Fit) -> None:
+    """A look is cut at ``max_results`` only when they are gone."""
+    further = rows([2, 2, 3, 3, 0.9, 0], [8, 8, 12, 12, 0.8, 0])
+    found = _boxes(look(toy, rows([20, 20, 24, 24, 0.5, 0]), further, half, Ask(max_results=1)))
+    assert found.score.tolist() == pytest.approx([0.8])
+
+
 def test_masks_stay_with_their_objects_when_small_ones_go() -> None:
     box = np.array([[0, 0, 2, 2], [10, 10, 40, 40], [0, 0, 30, 30]], np.float32)
     found = Detections(box, np.array([0.9, 0.8, 0.7], np.float32), np.zeros(3, np.int64))

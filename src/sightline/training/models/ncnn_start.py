@@ -15,14 +15,13 @@ from torch import Tensor
 
 from sightline.errors import BadOption, ModelRefused
 from sightline.training.models.nano_detector import BINS, NanoDetector
-from sightline.types import Float32
 
 CLASSES = 80
 """Of the published network: those of COCO."""
 _FORMS = {0: "<f4", 0x01306B47: "<f2", 0x000D4B38: "i1"}
 """How numbers are kept, by the mark before them."""
 _LAYERS = ("Convolution", "ConvolutionDepthWise")
-_SCALES = {0: 0, 1: 1, 2: 1, 101: 2, 102: 2}
+_SCALES = {1: 1, 2: 1, 101: 2, 102: 2}
 """Single scales (of what comes in, of what goes out) behind those of the weights, by option 8."""
 _ONE_FOR_ALL = (2, 102)
 """Where a depthwise layer's weights have one scale together."""
@@ -53,7 +52,8 @@ def load_nanodet_plus(model: NanoDetector, path: Path, labels: Sequence[int] = r
     for file in (path, path.with_suffix(".bin")):
         if not file.is_file():
             raise BadOption(
-                f"{file} does not exist.", next_step="Set data.root of the recipe to the folder of the data."
+                f"{file} does not exist.",
+                next_step="Set data.root of the recipe to the folder of the data, and see network.start.",
             )
     try:
         read = _convolutions(path)
@@ -76,7 +76,7 @@ def load_nanodet_plus(model: NanoDetector, path: Path, labels: Sequence[int] = r
             if conv.bias is None or (weight.numel(), len(bias)) != (conv.weight.numel(), len(conv.bias)):
                 raise ModelRefused(
                     f"Convolution {place} of {path.name} has {weight.numel()} weights, "
-                    f"wanted {conv.weight.numel()}: it is another network."
+                    f"wanted {conv.weight.numel()}: it is another network, or another network.width."
                 )
             conv.weight.copy_(weight.reshape(conv.weight.shape))
             conv.bias.copy_(bias)
@@ -126,30 +126,47 @@ def _numbers(layers: Sequence[_Layer], file: Path, text: str) -> dict[int, tuple
     """Weights and bias of the convolutions among ``layers``, flat, by their places."""
     data, place, found = file.read_bytes(), 0, {}
     for index, layer in enumerate(layers):
-        if layer.kind not in _LAYERS:
-            continue
-        outer, count = int(layer.options["0"]), int(layer.options["6"])
-        weight, place = _weights(data, place, count, file.name)
-        bias = np.zeros(outer, np.float32)
-        if layer.options.get("5") == "1":
-            bias, place = np.frombuffer(data, "<f4", outer, place), place + 4 * outer
-        kept = int(layer.options.get("8", "0"))
-        if kept:
-            many = 1 if layer.kind == _LAYERS[1] and kept in _ONE_FOR_ALL else outer
-            scale = np.frombuffer(data, "<f4", many, place)
-            place += 4 * (many + _SCALES[kept])
-            weight = (weight.reshape(many, -1) / scale[:, None]).ravel()
-        found[index] = torch.from_numpy(weight), torch.from_numpy(bias.copy())
+        if layer.kind in _LAYERS:
+            weight, bias, place = _numbers_of(layer, data, place, file.name)
+            if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+                raise ModelRefused(f"{file.name} holds weights that are no numbers: it is damaged.")
+            found[index] = torch.from_numpy(weight), torch.from_numpy(bias.copy())
     if place != len(data):
         raise ModelRefused(f"{file.name} has {len(data)} bytes, {text} describes {place}.")
     return found
 
 
-def _weights(data: bytes, place: int, count: int, name: str) -> tuple[Float32, int]:
-    """``count`` numbers behind their mark, and where the next ones begin."""
+def _numbers_of(layer: _Layer, data: bytes, place: int, name: str) -> tuple[np.ndarray, np.ndarray, int]:
+    """Weights and bias of the convolution whose numbers begin at ``place``, and where the next ones begin."""
+    outer, count = int(layer.options["0"]), int(layer.options["6"])
+    if not 0 < outer <= count <= len(data) or count % outer:
+        raise ModelRefused(f"{count} weights of {outer} channels are described for {name}: it is damaged.")
+    weight, place = _weights(data, place, count, name)
+    bias = np.zeros(outer, np.float32)
+    if layer.options.get("5") == "1":
+        bias, place = np.frombuffer(data, "<f4", outer, place), place + 4 * outer
+    kept = int(layer.options.get("8", "0"))
+    if bool(kept) != (weight.dtype == np.int8):
+        raise ModelRefused(f"{name} and its description do not agree on what is kept in 8 bits.")
+    numbers = weight.astype(np.float32)
+    if kept:
+        many = 1 if layer.kind == _LAYERS[1] and kept in _ONE_FOR_ALL else outer
+        numbers = _scaled(numbers, np.frombuffer(data, "<f4", many, place))
+        place += 4 * (many + _SCALES[kept])
+    return numbers, bias, place
+
+
+def _scaled(steps: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Whole numbers, and for each row of them by what it was multiplied -> the numbers, flat."""
+    with np.errstate(all="ignore"):  # a scale of 0 is found by what it makes
+        return (steps.reshape(len(scale), -1) / scale[:, None]).ravel()
+
+
+def _weights(data: bytes, place: int, count: int, name: str) -> tuple[np.ndarray, int]:
+    """``count`` numbers behind their mark, as they are kept, and where the next ones begin."""
     form = _FORMS.get(int.from_bytes(data[place : place + 4], "little"), "")
     size = np.dtype(form).itemsize * count if form else 0
     if not form or place + 4 + size > len(data):
         raise ModelRefused(f"{name} is damaged, or not in float32, float16 or 8 bits.")
-    numbers = np.frombuffer(data, form, count, place + 4).astype(np.float32)
+    numbers = np.frombuffer(data, form, count, place + 4)
     return numbers, place + 4 + -(-size // 4) * 4

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from pydantic import ValidationError
@@ -12,7 +13,7 @@ from sightline.errors import BadOption, ModelFailed, ModelRefused
 from sightline.manifest import Manifest
 from sightline.types import Ask, Fit, Int64, Seen, Segments
 from sightline.vision.heads import classify, grid, maskrcnn, prototypes, ready, semantic
-from sightline.vision.heads.looks import together, worth
+from sightline.vision.heads.looks import RESULTS_MAX, together, worth
 from sightline.vision.heads.reading import BoxOptions, Need, Options, Outputs, Reader
 
 HEADS: dict[str, Reader] = {
@@ -54,9 +55,11 @@ def read_looks(manifest: Manifest, looks: Sequence[tuple[Outputs, Fit]], ask: As
     agnostic = isinstance(options, BoxOptions) and options.class_agnostic
     try:
         with np.errstate(all="ignore"):  # wild numbers become inf or NaN, and those are never an answer
-            each = [reader.read(outputs, fit, wanted, options) for outputs, fit in looks]
-            others = [worth(seen, fit) for seen, (_, fit) in zip(each[1:], looks[1:], strict=True)]
-            found = together([each[0], *others], wanted, agnostic=agnostic)
+            (outputs, fit), *further = looks
+            more = replace(wanted, max_results=RESULTS_MAX)  # what is cut before the small ones go is lost
+            others = [worth(reader.read(each, at, more, options), at) for each, at in further]
+            first = reader.read(outputs, fit, wanted, options)
+            found = together([first, *others], wanted, agnostic=agnostic)
             if isinstance(found, Segments) and manifest.task == "segment" and not ask.masks_later:
                 found = Segments(found.detections, tuple(found.masks))
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:  # numpy's words are no answer
