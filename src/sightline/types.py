@@ -229,6 +229,10 @@ class Timing:
     total: float = 0.0
 
 
+RESULTS_MAX = 1000
+"""Of one answer; no manifest and no caller may ask for more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """What the caller wants of the answer; ``None`` means the model's own default."""

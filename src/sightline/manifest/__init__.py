@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from sightline.errors import BadOption
 from sightline.manifest.frozen import FrozenModel
 from sightline.manifest.pipeline import Pipeline
+from sightline.types import RESULTS_MAX
 
 Task: TypeAlias = Literal["classify", "detect", "segment", "pipeline"]
 NAME_PATTERN = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -123,7 +124,7 @@ class Thresholds(FrozenModel):
     """Defaults that a request may override."""
 
     min_score: float = Field(default=0.35, ge=0, le=1)
-    max_results: int = Field(default=100, gt=0, le=1000)
+    max_results: int = Field(default=100, gt=0, le=RESULTS_MAX)
     iou: float = Field(
         default=0.65, gt=0, le=1, description="Boxes of one label that overlap more are one object."
     )

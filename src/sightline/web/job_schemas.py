@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from sightline.manifest import SIDE_MAX
-from sightline.web.options import RESULTS_MAX
+from sightline.types import RESULTS_MAX
 from sightline.web.schemas import Body
 
 State = Literal["queued", "running", "done", "failed", "cancelled", "dead"]

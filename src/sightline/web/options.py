@@ -7,10 +7,9 @@ from urllib.parse import parse_qsl
 
 from sightline.errors import BadOption
 from sightline.formats.text import labels_of
-from sightline.types import Ask
+from sightline.types import RESULTS_MAX, Ask
 
 NAMES: Final = ("model", "min_score", "max_results", "labels", "size", "store", "capture")
-RESULTS_MAX: Final = 1000
 _QUERY_MAX: Final = 8 * 1024
 _NAME_MAX: Final = 100
 _TRUE: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}

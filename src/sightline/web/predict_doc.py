@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from sightline.manifest import SIDE_MAX
-from sightline.web.options import RESULTS_MAX
+from sightline.types import RESULTS_MAX
 from sightline.web.schemas import ImageWish, UrlWish
 
 _PICTURES: Final = (

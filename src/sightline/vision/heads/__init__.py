@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from sightline.errors import BadOption, ModelFailed, ModelRefused
 from sightline.manifest import Manifest
-from sightline.types import Ask, Fit, Int64, Seen, Segments
+from sightline.types import RESULTS_MAX, Ask, Fit, Int64, Seen, Segments
 from sightline.vision.heads import classify, grid, maskrcnn, prototypes, ready, semantic
-from sightline.vision.heads.looks import RESULTS_MAX, together, worth
+from sightline.vision.heads.looks import together, worth
 from sightline.vision.heads.reading import BoxOptions, Need, Options, Outputs, Reader
 
 HEADS: dict[str, Reader] = {
@@ -99,8 +99,8 @@ def need(manifest: Manifest, ask: Ask) -> Need:
     if not 0 <= least <= 1:
         msg = f"min_score must be between 0 and 1, got {least}."
         raise BadOption(msg)
-    if not 1 <= most <= 1000:
-        msg = f"max_results must be between 1 and 1000, got {most}."
+    if not 1 <= most <= RESULTS_MAX:
+        msg = f"max_results must be between 1 and {RESULTS_MAX}, got {most}."
         raise BadOption(msg)
     return Need(
         labels=len(manifest.labels),

@@ -14,9 +14,6 @@ LEAST_SIDE = 0.075
 """Of what a further look finds, as a share of its canvas's side (24 of 320): the first saw smaller things
 larger."""
 
-RESULTS_MAX = 1000
-"""Of a further look, before small things go; no manifest and no caller may ask for more."""
-
 
 def worth(seen: Seen, fit: Fit) -> Seen:
     """Of what a look at a smaller canvas found, that whose box has a side of at least ``LEAST_SIDE`` there
