@@ -83,6 +83,7 @@ PLACES = {
     "/watches": "article",
     "/r/{result}": ".result-body",
     "/r/nowhere": "h1",
+    f"/{LONG}": ".few-words h1",
 }
 """Address -> what is there once it is full."""
 

@@ -69,6 +69,21 @@ def test_every_error_has_a_row() -> None:
     assert len({kind.code for kind in KINDS}) == len(KINDS)
 
 
+def test_a_browser_is_refused_with_a_page(client: httpx.Client) -> None:
+    accept = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
+    for path, code in (("/nowhere", "no_such_address"), ("/api/v1/models/<b>", "not_found")):
+        told, shown = client.get(path), client.get(path, headers={"accept": accept})
+        assert told.headers["content-type"] == "application/problem+json"
+        assert shown.headers["content-type"] == "text/html; charset=utf-8"
+        assert (shown.status_code, shown.headers["vary"]) == (404, "accept")
+        assert set(shown.headers) >= SECURITY
+        for words in (told.json()["title"], code, shown.headers["x-request-id"], 'href="/"'):
+            assert words in shown.text
+        assert "<b>" not in shown.text
+    java = {"accept": "text/html, image/gif, image/jpeg, */*; q=0.2"}
+    assert client.get("/nowhere", headers=java).json()["code"] == "no_such_address"
+
+
 def test_unknown_exceptions_show_nothing() -> None:
     problem = problem_of(RuntimeError("/var/secret Traceback"), "id")
     assert problem.status == 500

@@ -15,6 +15,7 @@ from sightline.web.guards import check_origin
 from sightline.web.handshake import Handshake
 from sightline.web.problems import MEDIA_TYPE, Problem, Stopping, problem_of
 from sightline.web.services import HEAD, ClientGone, Services, arrived, new_request_id
+from sightline.web.small_pages import problem_page, wants_page
 
 CONTENT_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -119,7 +120,7 @@ class _Visit:
             raise error  # the answer has begun: all that is left is to cut it off
         self._code = str(problem.body["code"])
         self._services.metrics.refused(self._code)
-        await send_problem(self.send, problem)
+        await send_problem(self.send, problem, page=wants_page(self._scope))
 
     def _note(self) -> None:
         seconds = time.perf_counter() - self._begun
@@ -147,10 +148,13 @@ async def _drain(receive: Receive) -> None:
                 pass
 
 
-async def send_problem(send: Send, problem: Problem) -> None:
-    """Send a problem as an ASGI response."""
-    data = problem.data
-    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(data)).encode())]
+async def send_problem(send: Send, problem: Problem, *, page: bool = False) -> None:
+    """Send a problem as an ASGI response: JSON, or a page for somebody who reads it in a browser."""
+    data, kind = (
+        (problem_page(problem).encode(), "text/html; charset=utf-8") if page else (problem.data, MEDIA_TYPE)
+    )
+    headers = [(b"content-type", kind.encode()), (b"content-length", str(len(data)).encode())]
+    headers += [(b"cache-control", b"no-store"), (b"vary", b"accept")]
     headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in problem.headers.items()]
     await send({"type": "http.response.start", "status": problem.status, "headers": headers})
     await send({"type": "http.response.body", "body": data})

@@ -15,6 +15,7 @@ from sightline.web.intake import header, read_body
 from sightline.web.keys import COOKIE
 from sightline.web.problems import BadRequest, NoSuchAddress, NotSignedIn
 from sightline.web.services import Services, Ticket, services_of
+from sightline.web.small_pages import key_page
 
 _FORM_BYTES: Final = 2048
 _STATIC: Final = Path(__file__).parent.parent / "static"
@@ -37,12 +38,6 @@ _PLACES: Final = (
     "/jobs",
     "/jobs/{rest:path}",
 )
-_ASK: Final = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Sightline: key</title>
-<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/static/css/tokens.css">
-<main><h1>This server wants its key</h1><p>{words}</p>
-<form method="post" action="/signin"><label>Key <input type="password" name="key" required autofocus
-autocomplete="current-password"></label> <button>Sign in</button></form></main></html>"""
-_HELP: Final = "Open the link that <code>sightline serve</code> printed, or paste the key that stands in it."
 
 
 async def page(request: Request) -> Response:
@@ -54,7 +49,7 @@ async def page(request: Request) -> Response:
     try:
         services.keyring.check(request.scope["headers"])
     except NotSignedIn:
-        return _ask_for_key(_HELP)
+        return _ask_for_key()
     return _file(request, "index.html")
 
 
@@ -113,9 +108,9 @@ def _signed_in(services: Services, request: Request, key: str) -> Response:
     return response
 
 
-def _ask_for_key(words: str) -> Response:
+def _ask_for_key(problem: str = "") -> Response:
     headers = {"cache-control": "no-store", "www-authenticate": 'Bearer realm="sightline"'}
-    return Response(_ASK.format(words=words), 401, headers, "text/html")
+    return Response(key_page(problem), 401, headers, "text/html")
 
 
 def _file(request: Request, path: str) -> Response:
