@@ -73,8 +73,10 @@ class Found:
         return picture.crop((left, top, max(left + 1, round(right)), max(top + 1, round(low))))
 
 
-def detect(root: Path, detector: str, pictures: Iterator[Image.Image]) -> list[Found]:
-    """Every picture upright, turned left and turned right, by the served road; ``root`` holds its models.
+def detect(root: Path, detector: str, pictures: Iterator[Image.Image]) -> tuple[str, list[Found]]:
+    """Name and version of ``detector``, and what it says of every picture: upright, turned left and right.
+
+    By the served road; ``root`` holds imported models.
 
     Some pictures of the set lie on their side, and the detector knows people standing.
     """
@@ -94,7 +96,9 @@ def detect(root: Path, detector: str, pictures: Iterator[Image.Image]) -> list[F
             assert isinstance(found, Detections), f"{detector} is no detector"
             return found, result.labels
 
-        return [_found(picture, [answer(turned) for turned in turns(picture)]) for picture in pictures]
+        own = road.load(detector).manifest
+        found = [_found(picture, [answer(turned) for turned in turns(picture)]) for picture in pictures]
+        return f"{own.name}@{own.version}", found
 
 
 def turns(picture: Image.Image) -> list[Image.Image]:

@@ -206,8 +206,10 @@ def report(seen: Seen, item: ProbeSet) -> str:
 
 def views(words: argparse.Namespace, item: ProbeSet) -> Seen:
     """Features and evidence."""
-    found = detect(words.models, words.detector, item.pictures())
+    detector, found = detect(words.models, words.detector, item.pictures())
     backbone = Backbone(words.bundle, words.threads)
+    own = backbone.manifest
+    print(f"Features of {own.name}@{own.version}; people and things found by {detector}.\n")
     seen = look(backbone, item.pictures(), found)
     backbone.close()
     return seen

@@ -28,6 +28,14 @@ def test_detectors_never_train_on_pictures_that_models_are_judged_on(name: str) 
         assert "/val2017/" in source.except_url or "coco" not in source.pictures
 
 
+def test_people_leaves_out_what_is_in_people_val_too() -> None:
+    recipe = load_recipe(Path("people"))
+    assert isinstance(recipe, DetectRecipe)
+    left = {source.pictures: source.except_url for source in recipe.data.train}
+    assert "/000000204805.jpg" in left["data/coco_mini/images/train"]
+    assert "/000000037675.jpg" in left["../public/coco-four/images"]
+
+
 def test_overrides_reach_into_tables(recipe: Path) -> None:
     changed = load_recipe(recipe, {"optimiser.epochs": 7, "loss.teacher": 0.0, "seed": 9})
     assert isinstance(changed, DetectRecipe)

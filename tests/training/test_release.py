@@ -13,7 +13,7 @@ from sightline.settings import load_settings
 from sightline.training.card import Judgement, command_of, write_card
 from sightline.training.checkpoint import read_log
 from sightline.training.machine import machine
-from sightline.training.recipe import load_recipe
+from sightline.training.recipe import RECIPES, load_recipe
 from sightline.training.release import release
 from sightline.training.run import train
 from sightline.types import ModelRef
@@ -104,6 +104,16 @@ def _nested(key: str, value: object) -> object:
 def test_the_machine_is_described_without_its_name(tmp_path: Path) -> None:
     assert re.search(r"\d+ cores, Python 3\.\d+\.\d+, torch \d", machine())
     assert read_log(tmp_path) == []
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_what_ships_says_what_its_recipe_says(path: Path) -> None:
+    recipe = load_recipe(path)
+    bundle = read_bundle(BUNDLED / recipe.name / recipe.version, bundled=True)
+    for name in ("title", "description", "licence", "origin", "initialisation"):
+        assert getattr(bundle.manifest, name) == getattr(recipe.bundle, name)
+    for words in (*recipe.bundle.data, *recipe.bundle.notes, *recipe.bundle.limits):
+        assert f"- {words}\n" in bundle.card
 
 
 def test_bundled_models_are_intact_and_described() -> None:

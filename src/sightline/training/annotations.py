@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from sightline.errors import BadOption
+from sightline.training.missing import missing
 
 _WRONG = (
     KeyError,
@@ -35,9 +36,7 @@ def read_table(path: Path) -> dict[str, Any]:
         BadOption: It is not there, or is no JSON object.
     """
     if not path.exists():
-        raise BadOption(
-            f"{path} does not exist.", next_step="Set data.root of the recipe to the folder of the data."
-        )
+        raise missing(path)
     with told(path.name, "it"):
         table = json.loads(path.read_text("utf-8"))
         if not isinstance(table, dict):

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from sightline.errors import BadOption
 from sightline.training.annotations import read_table, told, wanted
+from sightline.training.missing import missing
 
 _Box = tuple[float, float, float, float]
 WHOLE: _Box = (0.0, 0.0, 1.0, 1.0)
@@ -68,7 +68,7 @@ def read_marked(
         BadOption: There is no such file or folder, or an entry has another form; it says which.
     """
     if not pictures.exists():
-        raise BadOption(f"{pictures} does not exist.", next_step="Set data.root to the folder of the data.")
+        raise missing(pictures)
     table = read_table(annotations)
     marks: dict[int, list[dict[str, Any]]] = {}
     with told(annotations.name, "an entry"):

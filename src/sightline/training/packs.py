@@ -12,6 +12,7 @@ import numpy as np
 
 from sightline.errors import BadOption, InputError
 from sightline.evaluation.data import ClassSet, Picture, open_dataset
+from sightline.training.missing import missing
 from sightline.training.recipe_classify import ClassifyRecipe, Pack
 from sightline.types import Int64, UInt8
 from sightline.vision import codec, preprocess
@@ -78,9 +79,7 @@ def labels_of(recipe: ClassifyRecipe) -> tuple[str, ...]:
 def _open(recipe: ClassifyRecipe, pack: Pack) -> ClassSet:
     path = recipe.path(pack.pictures)
     if not path.exists():
-        raise BadOption(
-            f"{path} does not exist.", next_step="Set data.root of the recipe to the folder of the data."
-        )
+        raise missing(path)
     dataset = open_dataset(path)
     if not isinstance(dataset, ClassSet):
         raise BadOption(

@@ -4,6 +4,7 @@ from sightline.errors import BadOption
 from sightline.manifest import Head
 from sightline.training.distil import FeatureLesson, build
 from sightline.training.lesson import Subject
+from sightline.training.missing import missing
 from sightline.training.models.mobilenet_v2 import CLASSES
 from sightline.training.packing import rounded
 from sightline.training.recipe_features import FeatureRecipe
@@ -16,7 +17,7 @@ def labels_of(recipe: FeatureRecipe) -> tuple[str, ...]:
     if recipe.data.labels:
         path = recipe.path(recipe.data.labels)
         if not path.is_file():
-            raise BadOption(f"{path} does not exist.", next_step="Set data.root to the folder of the data.")
+            raise missing(path)
         labels = tuple(line.strip() for line in path.read_text("utf-8").splitlines() if line.strip())[1:]
     if len(labels) != CLASSES - 1:
         raise BadOption(f"{recipe.name} has {len(labels)} labels, wanted {CLASSES - 1}: those of the start.")

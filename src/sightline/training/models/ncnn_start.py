@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sightline.errors import BadOption, ModelRefused
+from sightline.errors import ModelRefused
+from sightline.training.missing import missing
 from sightline.training.models.nano_detector import BINS, NanoDetector
 
 CLASSES = 80
@@ -51,10 +52,7 @@ def load_nanodet_plus(model: NanoDetector, path: Path, labels: Sequence[int] = r
     """
     for file in (path, path.with_suffix(".bin")):
         if not file.is_file():
-            raise BadOption(
-                f"{file} does not exist.",
-                next_step="Set data.root of the recipe to the folder of the data, and see network.start.",
-            )
+            raise missing(file)
     try:
         read = _convolutions(path)
     except (KeyError, IndexError, ValueError) as error:
